@@ -1,0 +1,90 @@
+import type { Position, Slot, StreamId, Version } from '../../proto/ids.ts';
+
+/**
+ * The event log as the runtime needs it. Every adapter passes `event-log.contract.ts` unchanged.
+ *
+ * A record is the outcome of one turn: `count` events, versions `version` .. `version + count - 1`, appended atomically.
+ * The log never looks inside `bytes` (proto/node/v1/record.proto).
+ */
+export interface LogRecord {
+  readonly stream: StreamId;
+  /** Of the record's first event. */
+  readonly version: Version;
+  readonly count: number;
+  readonly epoch: number;
+  readonly position: Position;
+  readonly bytes: Uint8Array;
+}
+
+export interface EventLog {
+  /**
+   * Makes the caller the slot's writer under `epoch` and fences all writers of lower epochs: their appends are refused
+   * from now on. Taking with an epoch lower than the present one rejects with {@link FencedError}.
+   */
+  take(slot: Slot, epoch: number): Promise<SlotWriter>;
+  /**
+   * The stream's records from the one that contains `from` (1 = the first) on, in order, up to about `bytesMax` bytes
+   * (at least one record if there is any), as of some moment after the call: contains all that was acknowledged before it.
+   * `next` is the version to read on from, or undefined when the answer reached the head.
+   */
+  read(stream: StreamId, from: Version, bytesMax?: number): Promise<ReadPage>;
+  /** All records of one slot from `from` (0 = the oldest) on, in the order of the log. */
+  readSlot(slot: Slot, from: Position, bytesMax?: number): Promise<SlotPage>;
+  /** The version of the stream's last event, 0 if it has none. Judged by the log itself, never by a copy. */
+  head(stream: StreamId): Promise<Version>;
+  close(): Promise<void>;
+}
+
+export interface ReadPage {
+  readonly records: readonly LogRecord[];
+  readonly next: Version | undefined;
+  readonly head: Version;
+  /** The lowest version that is still in the log; 1 unless trimmed. */
+  readonly oldest: Version;
+}
+
+export interface SlotPage {
+  readonly records: readonly LogRecord[];
+  /** Where to read on; equal to `end` when the answer reached it. */
+  readonly next: Position;
+  readonly end: Position;
+}
+
+export interface SlotWriter {
+  readonly slot: Slot;
+  readonly epoch: number;
+  /**
+   * Appends iff the stream's head is exactly `expected` (0 = the stream is empty) and this writer's epoch is not fenced.
+   * Appends of one writer are carried out in the order of the calls; several may be in flight. Never throws: the
+   * outcome is a value, and *conflict*, *fenced*, *refused* mean "surely not done", *ambiguous* means "unknown: read the log".
+   */
+  append(stream: StreamId, expected: Version, count: number, bytes: Uint8Array): Promise<AppendOutcome>;
+}
+
+export type AppendOutcome =
+  | { readonly kind: 'appended'; readonly position: Position }
+  | { readonly kind: 'conflict'; readonly head: Version }
+  | { readonly kind: 'fenced'; readonly epoch: number }
+  | { readonly kind: 'refused'; readonly reason: 'full' | 'too_large' | 'busy'; readonly message: string }
+  | { readonly kind: 'ambiguous'; readonly message: string };
+
+/** Thrown by {@link EventLog.take} when a higher epoch has taken the slot. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+  constructor(
+    readonly slot: Slot,
+    readonly epoch: number,
+  ) {
+    super(`slot ${slot} is held under epoch ${epoch}: re-read the view`);
+  }
+}
+
+/** Thrown by reads and takes when the log cannot be reached within the call's bound; nothing is known of its state. */
+export class LogUnavailableError extends Error {
+  override readonly name = 'LogUnavailableError';
+}
+
+/** Thrown by reads when a part of the log is damaged: reported, never skipped. */
+export class LogDamagedError extends Error {
+  override readonly name = 'LogDamagedError';
+}
