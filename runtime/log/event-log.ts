@@ -23,6 +23,12 @@ export interface EventLog {
    */
   take(slot: Slot, epoch: number): Promise<SlotWriter>;
   /**
+   * A stream that has many writers, none of which owns it (kind "cluster"): no epoch is asked for and none fences, only
+   * the conditional append keeps it one history (I2). Its records bear epoch 0. Opens nothing, so it cannot fail; kinds
+   * that actors own must not be written in this way, and an adapter refuses them by throwing.
+   */
+  shared(stream: StreamId): StreamWriter;
+  /**
    * The stream's records from the one that contains `from` (1 = the first) on, in order, up to about `bytesMax` bytes
    * (at least one record if there is any), as of some moment after the call: contains all that was acknowledged before it.
    * `next` is the version to read on from, or undefined when the answer reached the head.
@@ -60,6 +66,15 @@ export interface SlotWriter {
    */
   append(stream: StreamId, expected: Version, count: number, bytes: Uint8Array): Promise<AppendOutcome>;
 }
+
+export interface StreamWriter {
+  readonly stream: StreamId;
+  /** As {@link SlotWriter.append}, but never *fenced*. */
+  append(expected: Version, count: number, bytes: Uint8Array): Promise<AppendOutcome>;
+}
+
+/** The kinds of streams that {@link EventLog.shared} may write. */
+export const sharedKinds: readonly string[] = ['cluster'];
 
 export type AppendOutcome =
   | { readonly kind: 'appended'; readonly position: Position }
