@@ -48,11 +48,15 @@ export interface Member {
   weight: number;
 }
 
-/** The node's incarnation is this event's version. It takes up the slots that it owned, under this view's number as epoch. */
+/**
+ * The node's incarnation is this event's version. It takes up the slots that it owned, under this view's number as epoch.
+ * `addr` is where gateways reach it, `http` where it answers probes and metrics; an empty `http`: nowhere.
+ */
 export interface NodeJoined {
   id: string;
   addr: string;
   weight: number;
+  http: string;
 }
 
 export interface NodeLeft {
@@ -407,7 +411,7 @@ export const Member: MessageFns<Member> = {
 };
 
 function createBaseNodeJoined(): NodeJoined {
-  return { id: "", addr: "", weight: 0 };
+  return { id: "", addr: "", weight: 0, http: "" };
 }
 
 export const NodeJoined: MessageFns<NodeJoined> = {
@@ -420,6 +424,9 @@ export const NodeJoined: MessageFns<NodeJoined> = {
     }
     if (message.weight !== 0) {
       writer.uint32(25).double(message.weight);
+    }
+    if (message.http !== "") {
+      writer.uint32(34).string(message.http);
     }
     return writer;
   },
@@ -459,6 +466,14 @@ export const NodeJoined: MessageFns<NodeJoined> = {
             }
 
             message.weight = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.http = reader.string();
             continue;
           }
         }

@@ -1,0 +1,188 @@
+/**
+ * The cluster's view, followed and changed through the log.
+ *
+ * Owns: this process's copy of the view, always a fold of a prefix of the cluster's stream.
+ * Does not own: what the view means to anybody; listeners are told after every newer one.
+ * Keeps: one history (I2): an event is appended only onto the view that it was decided on, and on a conflict the
+ * decision is taken again on the newer one. When the log is away, the last view stands (I10).
+ */
+import { ClusterEvent } from '../proto/generated/node/v1/cluster.ts';
+import { Record } from '../proto/generated/node/v1/record.ts';
+import type { Version } from '../proto/ids.ts';
+import type { Clock } from '../runtime/kernel/clock.ts';
+import type { Random } from '../runtime/kernel/random.ts';
+import type { Timers } from '../runtime/kernel/timer.ts';
+import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
+import type { Feed, Subscription } from '../runtime/log/feed.ts';
+import { clusterStream, emptyView, evolveView, type View } from './view.ts';
+
+/** Whose count the cluster's vectors raise: the stream has many writers, and the log alone puts them in order. */
+const sequencer = 'cluster@0';
+/** Between two tries to read or append while the log does not answer. */
+const retryMs = 100;
+
+export interface ViewLogPorts {
+  readonly log: EventLog;
+  readonly feed: Feed;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: Timers;
+}
+
+export type ClusterOutcome = NonNullable<ClusterEvent['outcome']>;
+
+/** What to append onto this view; undefined: nothing, it already says what it should. */
+export type ViewDecision = (view: View) => ClusterOutcome | undefined;
+
+/** Thrown when the cluster's stream could not be changed in time. */
+export class ViewUnavailableError extends Error {
+  override readonly name = 'ViewUnavailableError';
+}
+
+export class ViewLog {
+  readonly #ports: ViewLogPorts;
+  readonly #listeners = new Set<(view: View) => void>();
+  #view: View = emptyView;
+  #subscription: Subscription | undefined;
+  #catchingUp: Promise<void> | undefined;
+  /** The highest version known to be in the log; more than the view's number while there is something to catch up on. */
+  #headSeen = 0;
+  #closed = false;
+
+  private constructor(ports: ViewLogPorts) {
+    this.#ports = ports;
+  }
+
+  /** Resolves when the view is as new as the log was at some moment after the call. Rejects when the log cannot be reached. */
+  static async open(ports: ViewLogPorts): Promise<ViewLog> {
+    const viewLog = new ViewLog(ports);
+    viewLog.#subscription = await ports.feed.subscribe(clusterStream, {
+      record: (record) => viewLog.#onRecord(record),
+      head: (version) => viewLog.#onHead(version),
+    });
+    await viewLog.catchUp();
+    return viewLog;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** Called after every newer view. Returns how to stop listening. */
+  onChange(listener: (view: View) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reads what the log holds beyond the present view. */
+  async catchUp(): Promise<void> {
+    for (let from: number | undefined = this.#view.number + 1; from !== undefined; ) {
+      const page = await this.#ports.log.read(clusterStream, from as Version);
+      for (const record of page.records) this.#apply(record);
+      from = page.next;
+    }
+  }
+
+  /**
+   * Appends what `decide` wants, deciding again on every newer view until it was appended or nothing is left to do.
+   * Returns the view that contains it. Waits for a log that is away until `deadlineMs` have passed.
+   */
+  async append(decide: ViewDecision, options: { deadlineMs: number; reason?: string; by?: string }): Promise<View> {
+    const { clock, log, random, timers } = this.#ports;
+    const until = clock.monotonic() + options.deadlineMs;
+    for (let trouble = 'the view kept changing'; ; ) {
+      const view = this.#view;
+      const outcome = decide(view);
+      if (outcome === undefined) return view;
+      const fingerprint = Math.floor(random.next() * 2 ** 32);
+      const version = view.number + 1;
+      const event: ClusterEvent = {
+        actorId: clusterStream.id,
+        version,
+        playerId: '@system',
+        seq: 0,
+        occurredAt: clock.now(),
+        vector: [{ node: sequencer, count: version }],
+        fingerprint,
+        reason: options.reason ?? '',
+        by: options.by ?? '',
+        outcome,
+      };
+      const bytes = Record.encode({
+        events: [Buffer.from(ClusterEvent.encode(event).finish())],
+        epoch: 0,
+        owner: sequencer,
+      }).finish();
+      const appended = await log.shared(clusterStream).append(view.number as Version, 1, bytes);
+      if (appended.kind === 'appended') {
+        this.#applyEvent(event);
+        return this.#view;
+      }
+      try {
+        // After a lost answer the log may hold this very event: then it is done.
+        const mine = await this.#catchUpLookingFor(version, fingerprint);
+        if (mine) return this.#view;
+      } catch (error) {
+        trouble = error instanceof Error ? error.message : String(error);
+      }
+      if ('message' in appended) trouble = appended.message;
+      if (clock.monotonic() > until)
+        throw new ViewUnavailableError(
+          `the cluster's view could not be changed within ${options.deadlineMs} ms: ${trouble}`,
+        );
+      if (appended.kind !== 'conflict') await new Promise<void>((resolve) => timers.after(retryMs, resolve));
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#subscription?.close();
+    this.#listeners.clear();
+  }
+
+  async #catchUpLookingFor(version: number, fingerprint: number): Promise<boolean> {
+    const page = await this.#ports.log.read(clusterStream, version as Version);
+    const mine = page.records.some((record) =>
+      decodeEvents(record).some((event) => event.version === version && event.fingerprint === fingerprint),
+    );
+    for (const record of page.records) this.#apply(record);
+    if (page.next !== undefined) await this.catchUp();
+    return mine;
+  }
+
+  #onRecord(record: LogRecord): void {
+    this.#headSeen = Math.max(this.#headSeen, record.version + record.count - 1);
+    if (record.version > this.#view.number + 1) this.#follow();
+    else this.#apply(record);
+  }
+
+  #onHead(version: number): void {
+    this.#headSeen = Math.max(this.#headSeen, version);
+    if (version > this.#view.number) this.#follow();
+  }
+
+  /** Fills a gap in the background, trying again while the log is away. */
+  #follow(): void {
+    this.#catchingUp ??= this.catchUp()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#catchingUp = undefined;
+        if (!this.#closed && this.#headSeen > this.#view.number)
+          this.#ports.timers.after(retryMs, () => this.#follow());
+      });
+  }
+
+  #apply(record: LogRecord): void {
+    if (record.version + record.count - 1 <= this.#view.number) return;
+    for (const event of decodeEvents(record)) this.#applyEvent(event);
+  }
+
+  #applyEvent(event: ClusterEvent): void {
+    if (this.#closed || event.version <= this.#view.number) return;
+    this.#view = evolveView(this.#view, event);
+    for (const listener of this.#listeners) listener(this.#view);
+  }
+}
+
+const decodeEvents = (record: LogRecord): ClusterEvent[] =>
+  Record.decode(record.bytes).events.map((bytes) => ClusterEvent.decode(bytes));
