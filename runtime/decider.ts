@@ -15,8 +15,9 @@ export interface Decider<H, M, A, E extends ActorEvent> {
   /**
    * The rows that deciding needs and that `state` does not hold yet. Called again after they were loaded, until it
    * returns none: so a team's row may be found through its player's. Empty for commands on the header alone.
+   * `referenced` gives the events asked for by {@link references}, as for `decide`: whom a void concerns, only the voided event tells.
    */
-  needs(command: Command<A>, state: State<H, M>): readonly string[];
+  needs(command: Command<A>, state: State<H, M>, referenced: (version: number) => E | undefined): readonly string[];
   /** Versions of earlier events that deciding looks at (a void); the runtime reads them before. */
   references?(command: Command<A>): readonly number[];
 

@@ -49,13 +49,26 @@ export interface HuntEventAid {
     | Prior
     | undefined;
   /** the event that an EventVoided takes back */
-  voided: Event | undefined;
+  voided:
+    | Event
+    | undefined;
+  /** the Idempotency-Key of the designer's request */
+  requestKey: string;
+  /** this PlayerFinished follows by itself: every stage is settled */
+  settled: boolean;
+  /** ids of stages that became open to the entrant by this event */
+  opened: string[];
+  /** this EventVoided opens a stage of an entrant that had finished by itself: it plays on */
+  resumes: boolean;
 }
 
+/** `name` and `finished_at` only if the entrant is not among the leaders that the header holds: so it can enter them. */
 export interface Prior {
   points: number;
   reachedVersion: number;
   ranked: boolean;
+  name: string;
+  finishedAt: number;
 }
 
 /** Events of the two small actor kinds. Fields 1-9 as in Envelope. */
@@ -279,7 +292,7 @@ export const Envelope: MessageFns<Envelope> = {
 };
 
 function createBaseHuntEventAid(): HuntEventAid {
-  return { prior: undefined, voided: undefined };
+  return { prior: undefined, voided: undefined, requestKey: "", settled: false, opened: [], resumes: false };
 }
 
 export const HuntEventAid: MessageFns<HuntEventAid> = {
@@ -289,6 +302,18 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
     }
     if (message.voided !== undefined) {
       Event.encode(message.voided, writer.uint32(810).fork()).join();
+    }
+    if (message.requestKey !== "") {
+      writer.uint32(818).string(message.requestKey);
+    }
+    if (message.settled !== false) {
+      writer.uint32(824).bool(message.settled);
+    }
+    for (const v of message.opened) {
+      writer.uint32(834).string(v!);
+    }
+    if (message.resumes !== false) {
+      writer.uint32(840).bool(message.resumes);
     }
     return writer;
   },
@@ -322,6 +347,38 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
             message.voided = Event.decode(reader, reader.uint32());
             continue;
           }
+          case 102: {
+            if (tag !== 818) {
+              break;
+            }
+
+            message.requestKey = reader.string();
+            continue;
+          }
+          case 103: {
+            if (tag !== 824) {
+              break;
+            }
+
+            message.settled = reader.bool();
+            continue;
+          }
+          case 104: {
+            if (tag !== 834) {
+              break;
+            }
+
+            message.opened.push(reader.string());
+            continue;
+          }
+          case 105: {
+            if (tag !== 840) {
+              break;
+            }
+
+            message.resumes = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -336,7 +393,7 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
 };
 
 function createBasePrior(): Prior {
-  return { points: 0, reachedVersion: 0, ranked: false };
+  return { points: 0, reachedVersion: 0, ranked: false, name: "", finishedAt: 0 };
 }
 
 export const Prior: MessageFns<Prior> = {
@@ -349,6 +406,12 @@ export const Prior: MessageFns<Prior> = {
     }
     if (message.ranked !== false) {
       writer.uint32(24).bool(message.ranked);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.finishedAt !== 0) {
+      writer.uint32(40).int64(message.finishedAt);
     }
     return writer;
   },
@@ -388,6 +451,22 @@ export const Prior: MessageFns<Prior> = {
             }
 
             message.ranked = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.finishedAt = longToNumber(reader.int64());
             continue;
           }
         }
