@@ -29,15 +29,20 @@ function* sources(folder: string): Generator<string> {
   }
 }
 
-const roomOf = (path: string): string => (/^cluster\/(host|cli)\//.exec(path) ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] as string));
+const roomOf = (path: string): string =>
+  /^cluster\/(host|cli)\//.exec(path) ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] as string);
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(root, path), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => relative(root, join(root, dirname(path), match[1] as string)));
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) =>
+    relative(root, join(root, dirname(path), match[1] as string)),
+  );
 }
 
 describe('the import arrows', () => {
-  const files = Object.keys(arrows).filter((room) => !room.includes('/')).flatMap((room) => [...sources(room)]);
+  const files = Object.keys(arrows)
+    .filter((room) => !room.includes('/'))
+    .flatMap((room) => [...sources(room)]);
 
   it('are read from every source file', () => {
     assert.ok(files.length > 100, `only ${files.length} files were found below ${root}`);
@@ -51,15 +56,19 @@ describe('the import arrows', () => {
         const targetRoom = roomOf(target);
         const allowed = arrows[room]?.includes('*') || arrows[room]?.includes(targetRoom);
         if (!allowed) wrong.push(`${file} imports ${target}`);
-        if (room === 'actors' && targetRoom === 'runtime' && !openToActors.has(target)) wrong.push(`${file} imports ${target}: actors know only decider.ts and define-actor.ts`);
-        if (targetRoom === 'cluster/cli' && room !== 'cluster/cli' && room !== 'cluster/host') wrong.push(`${file} imports the CLI`);
+        if (room === 'actors' && targetRoom === 'runtime' && !openToActors.has(target))
+          wrong.push(`${file} imports ${target}: actors know only decider.ts and define-actor.ts`);
+        if (targetRoom === 'cluster/cli' && room !== 'cluster/cli' && room !== 'cluster/host')
+          wrong.push(`${file} imports the CLI`);
       }
     }
     assert.deepEqual(wrong, []);
   });
 
   it('keep the runtime ignorant of hunts', () => {
-    const wrong = [...sources('runtime')].filter((file) => /\bfrom '[^']*actors\//.test(readFileSync(join(root, file), 'utf8')));
+    const wrong = [...sources('runtime')].filter((file) =>
+      /\bfrom '[^']*actors\//.test(readFileSync(join(root, file), 'utf8')),
+    );
     assert.deepEqual(wrong, []);
   });
 });
@@ -69,7 +78,9 @@ describe('the one door to time, randomness and the environment', () => {
     const door = /\b(Date\.now|Math\.random|setTimeout|setInterval|process\.env)\b/;
     const outside = ['runtime/kernel/', 'cluster/host/config', 'gateway/sdk/', 'cluster/cli/'];
     const wrong: string[] = [];
-    for (const file of ['runtime', 'actors', 'gateway', 'projections', 'cluster'].flatMap((room) => [...sources(room)])) {
+    for (const file of ['runtime', 'actors', 'gateway', 'projections', 'cluster'].flatMap((room) => [
+      ...sources(room),
+    ])) {
       if (outside.some((prefix) => file.startsWith(prefix))) continue;
       readFileSync(join(root, file), 'utf8')
         .split('\n')

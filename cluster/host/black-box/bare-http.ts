@@ -19,11 +19,19 @@ export interface HttpCall {
 
 const answerWithinMs = 20_000;
 
-export function callHttp(base: string, method: string, path: string, { token, body, headers = {} }: HttpCall = {}): Promise<HttpAnswer> {
-  const raw = body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+export function callHttp(
+  base: string,
+  method: string,
+  path: string,
+  { token, body, headers = {} }: HttpCall = {},
+): Promise<HttpAnswer> {
+  const raw =
+    body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const all: Record<string, string> = {
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    ...(raw === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(raw)) }),
+    ...(raw === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(raw)) }),
     ...headers,
   };
   const answer = new Promise<HttpAnswer>((resolve, reject) => {

@@ -6,7 +6,7 @@ import WebSocket from 'ws';
 import { systemTimers } from '../../../runtime/kernel/timer.ts';
 import { within } from './deadline.ts';
 import { decodeMsgpack, encodeMsgpack, type WideAs } from './msgpack.ts';
-import type { Action, Ack, ClientMessage, MessageOf, Nack, Ready, ServerMessage } from './wire.ts';
+import type { Ack, Action, ClientMessage, MessageOf, Nack, Ready, ServerMessage } from './wire.ts';
 
 export type CodecName = 'json' | 'msgpack';
 
@@ -71,7 +71,8 @@ export class BareSocket {
   ) {
     this.#binary = options.codec === 'msgpack';
     const protocols = options.protocols ?? [this.#binary ? 'hunt.v1.msgpack' : 'hunt.v1.json'];
-    const headers = options.header === true && options.token !== undefined ? { authorization: `Bearer ${options.token}` } : {};
+    const headers =
+      options.header === true && options.token !== undefined ? { authorization: `Bearer ${options.token}` } : {};
     this.ws = new WebSocket(url, [...protocols], {
       headers,
       ...(options.origin === undefined ? {} : { origin: options.origin }),
@@ -79,7 +80,9 @@ export class BareSocket {
       handshakeTimeout: openWithinMs,
       maxPayload: 64 * 1024 * 1024,
     });
-    this.ws.on('message', (data, binary) => this.#receive(Buffer.isBuffer(data) ? data : Buffer.concat(([] as Buffer[]).concat(data as Buffer[])), binary));
+    this.ws.on('message', (data, binary) =>
+      this.#receive(Buffer.isBuffer(data) ? data : Buffer.concat(([] as Buffer[]).concat(data as Buffer[])), binary),
+    );
     this.ws.on('close', (code, reason) => this.#end({ code, reason: reason.toString() }));
   }
 
@@ -136,7 +139,8 @@ export class BareSocket {
   #end(closed: Closed): void {
     this.closed = closed;
     this.#stopBeat?.();
-    for (const waiter of this.#waiters) waiter.lost(new Error(`the socket was closed with ${closed.code} ${closed.reason}`));
+    for (const waiter of this.#waiters)
+      waiter.lost(new Error(`the socket was closed with ${closed.code} ${closed.reason}`));
     for (const tell of this.#closeWaiters) tell(closed);
     this.options.onClose?.(closed);
   }
@@ -164,7 +168,10 @@ export class BareSocket {
     const have = this.inbox.slice(since).find(wants);
     if (have !== undefined) return Promise.resolve(have as MessageOf<T>);
     const what = `a message "${[...kinds].join('" or "')}"`;
-    if (this.closed !== undefined) return Promise.reject(new Error(`closed with ${this.closed.code} ${this.closed.reason} while waiting for ${what}`));
+    if (this.closed !== undefined)
+      return Promise.reject(
+        new Error(`closed with ${this.closed.code} ${this.closed.reason} while waiting for ${what}`),
+      );
     let waiter: Waiter | undefined;
     const promise = new Promise<ServerMessage>((got, lost) => {
       waiter = { wants, got, lost };

@@ -97,7 +97,21 @@ export class ClusterProcess {
 
   #spawn(): [ChildProcess, Promise<number | null>] {
     const { nodes = 3, gateways = 1, flags = [], env = {}, nodeOptions } = this.options;
-    const args = ['up', '--json', '--data-dir', this.dataDir, '--port', '0', '--grpc-port', '0', '--no-demo', '--nodes', String(nodes), '--gateways', String(gateways)];
+    const args = [
+      'up',
+      '--json',
+      '--data-dir',
+      this.dataDir,
+      '--port',
+      '0',
+      '--grpc-port',
+      '0',
+      '--no-demo',
+      '--nodes',
+      String(nodes),
+      '--gateways',
+      String(gateways),
+    ];
     const child = spawn(process.execPath, [huntEntry, ...args, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...inheritedEnv, ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }), ...env },
@@ -118,13 +132,14 @@ export class ClusterProcess {
   async #untilReady(): Promise<void> {
     const begun = performance.now();
     await until(`the cluster in ${this.dataDir} to be ready`, this.options.readyMs ?? 40_000, () => {
-      if (this.#child.exitCode !== null) return true;
+      if (this.#ended) return true;
       const file = this.file();
       return file.state === 'ready' && file.supervisor.pid === this.#child.pid;
     }).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.#stderr}`);
     });
-    if (this.#child.exitCode !== null) throw new Error(`hunt up ended with ${this.#child.exitCode}\n${this.#stderr}`);
+    if (this.#ended)
+      throw new Error(`hunt up ended with ${this.#child.exitCode ?? this.#child.signalCode}\n${this.#stderr}`);
     this.readyAfterMs = performance.now() - begun;
   }
 
@@ -183,21 +198,29 @@ export class ClusterProcess {
   /** As {@link call}, but anything but success is an error. */
   async expect<T>(method: string, path: string, options: HttpCall = {}): Promise<T> {
     const answer = await this.call(method, path, options);
-    if (answer.status >= 300) throw new Error(`${method} ${path} was answered ${answer.status}: ${answer.text.slice(0, 400)}`);
+    if (answer.status >= 300)
+      throw new Error(`${method} ${path} was answered ${answer.status}: ${answer.text.slice(0, 400)}`);
     return answer.json as T;
   }
 
   /** Creates a hunt from an object (JSON) or a text (YAML). */
   createHunt(definition: object | string, token?: string): Promise<NewHunt> {
     const yaml = typeof definition === 'string' ? { headers: { 'content-type': 'application/yaml' } } : {};
-    return this.expect<NewHunt>('POST', '/v1/hunts', { body: definition, ...yaml, ...(token === undefined ? {} : { token }) });
+    return this.expect<NewHunt>('POST', '/v1/hunts', {
+      body: definition,
+      ...yaml,
+      ...(token === undefined ? {} : { token }),
+    });
   }
 
   /** All events of a hunt, page by page. */
   async history(hunt: number): Promise<FullEvent[]> {
     const events: FullEvent[] = [];
     for (let from: number | null = 0; from !== null; ) {
-      const page: { events: FullEvent[]; next: number | null } = await this.expect('GET', `/v1/hunts/${hunt}/events?from=${from}&limit=${eventsPage}`);
+      const page: { events: FullEvent[]; next: number | null } = await this.expect(
+        'GET',
+        `/v1/hunts/${hunt}/events?from=${from}&limit=${eventsPage}`,
+      );
       events.push(...page.events);
       from = page.next;
     }
@@ -249,9 +272,13 @@ export class ClusterProcess {
     await this.#untilReady();
   }
 
+  get #ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** SIGTERM, and the exit code; SIGKILL for everything if that takes too long. */
   async stop(): Promise<number | null> {
-    if (this.#child.exitCode === null) this.#child.kill('SIGTERM');
+    if (!this.#ended) this.#child.kill('SIGTERM');
     try {
       return await within('hunt up to stop', stopWithinMs, this.#exit);
     } finally {
@@ -267,14 +294,27 @@ export class ClusterProcess {
   /** Ends everything without waiting. Safe to call twice. */
   endNow(): void {
     if (!running.delete(this)) return;
-    this.#child.kill('SIGKILL');
     let rows: readonly ProcessRow[] = [];
     try {
       rows = this.file().processes;
     } catch {
-      return; // It never came as far as cluster.json.
+      // It never came as far as cluster.json.
     }
-    for (const row of rows) if (row.state !== 'exited') killQuietly(row.pid);
+    const ours = rows.filter((row) => this.#isOurs(row.pid));
+    this.#child.kill('SIGKILL');
+    for (const row of ours) killQuietly(row.pid);
+  }
+
+  /** Whether that pid still is a process of this cluster: a pid of a process long gone may be another's by now. */
+  #isOurs(pid: number): boolean {
+    try {
+      return (
+        ['cmdline', 'environ'].some((file) => readFileSync(`/proc/${pid}/${file}`).includes(this.dataDir)) ||
+        parentOf(pid) === this.#child.pid
+      );
+    } catch {
+      return false;
+    }
   }
 }
 
@@ -284,4 +324,9 @@ function killQuietly(pid: number): void {
   } catch {
     // Already gone.
   }
+}
+
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }

@@ -18,7 +18,8 @@ export async function until<T>(what: string, ms: number, condition: () => T | Pr
     } catch (error) {
       last = error;
     }
-    if (systemClock.monotonic() > end) throw new Error(`waited ${ms} ms for ${what}${last instanceof Error ? `: ${last.message}` : ''}`);
+    if (systemClock.monotonic() > end)
+      throw new Error(`waited ${ms} ms for ${what}${last instanceof Error ? `: ${last.message}` : ''}`);
     await delay(pollEveryMs);
   }
 }

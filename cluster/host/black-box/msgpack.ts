@@ -38,7 +38,12 @@ function write(value: unknown, wideAs: WideAs, out: Buffer[]): void {
   }
 }
 
-function head(length: number, fix: number, fixMax: number, tags: readonly [number | undefined, number, number]): Buffer {
+function head(
+  length: number,
+  fix: number,
+  fixMax: number,
+  tags: readonly [number | undefined, number, number],
+): Buffer {
   if (length <= fixMax) return Buffer.from([fix | length]);
   if (tags[0] !== undefined && length < 0x100) return Buffer.from([tags[0], length]);
   const wide = length >= 0x10000;
@@ -75,7 +80,17 @@ function numberBytes(value: number, wideAs: WideAs): Buffer {
 }
 
 /** Fields that are measures, so that a float with no fraction is right in them. */
-const measures = new Set(['lat', 'lon', 'radius_m', 'distance_m', 'accuracy', 'retry_s', 'seconds', 'weight', 'imbalance_after']);
+const measures = new Set([
+  'lat',
+  'lon',
+  'radius_m',
+  'distance_m',
+  'accuracy',
+  'retry_s',
+  'seconds',
+  'weight',
+  'imbalance_after',
+]);
 
 /** Decodes one message, whole. Throws {@link MsgpackFault} for whatever the contract forbids the server to send. */
 export function decodeMsgpack(bytes: Buffer): unknown {
@@ -154,7 +169,8 @@ class Reader {
   }
 
   private float(value: number, key: string): number {
-    if (Number.isInteger(value) && !measures.has(key)) throw new MsgpackFault(`the integer ${value} under "${key}" came as a float`);
+    if (Number.isInteger(value) && !measures.has(key))
+      throw new MsgpackFault(`the integer ${value} under "${key}" came as a float`);
     return value;
   }
 

@@ -44,6 +44,6 @@ export function badTokens(key: Buffer, good: Claims): Readonly<Record<string, st
     'sub that is no id': mint(key, { ...good, sub: '@admin' }),
     'player without hunt': mint(key, { ...good, role: 'player', hunt: undefined as unknown as number }),
     'changed payload': `${head}.${base64url({ iss: 'hunt', aud: 'hunt', iat: nowS, exp: nowS + dayS, sub: 'root', role: 'operator' })}.${signature}`,
-    'huge': `${head}.${base64url({ ...good, name: 'x'.repeat(9_000) })}.${signature}`,
+    huge: `${head}.${base64url({ ...good, name: 'x'.repeat(9_000) })}.${signature}`,
   };
 }

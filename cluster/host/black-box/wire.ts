@@ -28,7 +28,9 @@ export interface StageView {
   readonly points?: number;
   readonly attempts_left?: number;
   readonly pin?: { readonly lat: number; readonly lon: number; readonly radius_m: number };
-  readonly clues?: Readonly<Record<string, { readonly text: string; readonly hints: readonly string[]; readonly hints_left: number }>>;
+  readonly clues?: Readonly<
+    Record<string, { readonly text: string; readonly hints: readonly string[]; readonly hints_left: number }>
+  >;
   readonly after?: string;
 }
 
@@ -41,7 +43,9 @@ export interface Me {
   readonly rank?: number;
   readonly last_seq: number;
   readonly stages: Readonly<Record<string, StageView>>;
-  readonly treasures: Readonly<Record<string, { readonly title: string; readonly points: number; readonly mine: number | boolean }>>;
+  readonly treasures: Readonly<
+    Record<string, { readonly title: string; readonly points: number; readonly mine: number | boolean }>
+  >;
 }
 
 export interface HuntView {
@@ -81,9 +85,27 @@ export type Snap = {
   readonly mode: Mode;
   readonly lineage: string;
 };
-export type Ev = { readonly t: 'ev'; readonly hunt: number; readonly after: number; readonly upto: number; readonly events: readonly PublicEvent[] };
-export type MeMessage = { readonly t: 'me'; readonly hunt: number; readonly version: number; readonly full: boolean; readonly me: Me };
-export type Live = { readonly t: 'live'; readonly hunt: number; readonly version: number; readonly mode: Mode; readonly lineage: string };
+export type Ev = {
+  readonly t: 'ev';
+  readonly hunt: number;
+  readonly after: number;
+  readonly upto: number;
+  readonly events: readonly PublicEvent[];
+};
+export type MeMessage = {
+  readonly t: 'me';
+  readonly hunt: number;
+  readonly version: number;
+  readonly full: boolean;
+  readonly me: Me;
+};
+export type Live = {
+  readonly t: 'live';
+  readonly hunt: number;
+  readonly version: number;
+  readonly mode: Mode;
+  readonly lineage: string;
+};
 export type Board = {
   readonly t: 'board';
   readonly hunt: number;
@@ -114,7 +136,14 @@ export type Nack = {
 };
 export type Reset = { readonly t: 'reset'; readonly hunt: number; readonly reason: string; readonly version: number };
 export type Pong = { readonly t: 'pong'; readonly now: number; readonly id?: unknown };
-export type Err = { readonly t: 'err'; readonly code: string; readonly message: string; readonly re?: string; readonly hunt?: number; readonly retry_ms?: number };
+export type Err = {
+  readonly t: 'err';
+  readonly code: string;
+  readonly message: string;
+  readonly re?: string;
+  readonly hunt?: number;
+  readonly retry_ms?: number;
+};
 export type Bye = { readonly t: 'bye'; readonly code: number; readonly retry_ms: number; readonly reason: string };
 
 export type ServerMessage = Ready | Snap | Ev | MeMessage | Live | Board | Ack | Nack | Reset | Pong | Err | Bye;
@@ -124,7 +153,8 @@ export type ClientMessage = { readonly t: string; readonly [field: string]: unkn
 /** RFC 7396, as `me` messages with `full: false` ask for. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
-  const out: Record<string, unknown> = target !== null && typeof target === 'object' && !Array.isArray(target) ? { ...target } : {};
+  const out: Record<string, unknown> =
+    target !== null && typeof target === 'object' && !Array.isArray(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete out[key];
     else out[key] = mergePatch(out[key], value);
