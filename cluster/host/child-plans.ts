@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Random } from '../../runtime/kernel/random.ts';
+import type { ChildPlan, ChildRole } from './child.ts';
+import { type ClusterFile, portOf } from './cluster-file.ts';
+import { type Config, ConfigError } from './config.ts';
+import { Ports } from './ports.ts';
+
+const script = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const hunt = script('../cli/hunt.js');
+const demo = script('../cli/demo-main.js');
+
+/**
+ * V8 flags by role. A gateway's young generation stays small, so that no single scavenge delays live frames (measured);
+ * nodes and the log hold little by design (I5), and nine of them share one machine.
+ */
+const v8Flags: Readonly<Partial<Record<ChildRole, readonly string[]>>> = {
+  gateway: ['--max-semi-space-size=2'],
+  node: ['--max-semi-space-size=4'],
+  log: ['--max-semi-space-size=4'],
+};
+
+export interface Plans {
+  readonly log: ChildPlan;
+  readonly nodes: readonly ChildPlan[];
+  readonly gateways: readonly ChildPlan[];
+}
+
+export const nodeIds = (config: Config): string[] => Array.from({ length: config.nodes }, (_, i) => `n${i + 1}`);
+
+/**
+ * What to start where. Ports that were asked for must be free; those that nobody asked for are those of the last start
+ * if they still are, else the usual ones, else any.
+ */
+export async function planChildren(config: Config, before: ClusterFile | undefined, random: Random): Promise<Plans> {
+  const ports = new Ports(config.host, random);
+  const last = (name: string) => before?.processes.find((one) => one.name === name);
+  const wanted = async (
+    kind: 'http' | 'grpc',
+    name: string,
+    base: number,
+    index: number,
+    flag: string,
+  ): Promise<number> => {
+    if (base === 0) return await ports.any(portOf(last(name)?.[kind]));
+    const port = await ports.exactly(base + index);
+    if (port === undefined)
+      throw new ConfigError([
+        `${flag}: port ${base + index} on ${config.host} is taken: choose another, or 0 for any that is free`,
+      ]);
+    return port;
+  };
+  const inside = (name: string, usual: number) =>
+    ports.any(portOf(last(name)?.http), config.httpPort === 0 ? undefined : usual);
+
+  const gateways: ChildPlan[] = [];
+  for (let i = 0; i < config.gateways; i++) {
+    const name = `g${i + 1}`;
+    const http = await wanted('http', name, config.httpPort, i, '--port');
+    const grpc = await wanted('grpc', name, config.grpcPort, i, '--grpc-port');
+    gateways.push(plan(config, 'gateway', name, http, grpc));
+  }
+  const nodes: ChildPlan[] = [];
+  for (const [i, name] of nodeIds(config).entries())
+    nodes.push(plan(config, 'node', name, await inside(name, 7101 + i)));
+  return { log: plan(config, 'log', 'log', await inside('log', 7100)), nodes, gateways };
+}
+
+function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, http: number, grpc?: number): ChildPlan {
+  const flags = [
+    '--id',
+    name,
+    '--data-dir',
+    config.dataDir,
+    '--profile',
+    config.profile,
+    '--cluster',
+    config.cluster,
+    '--host',
+    config.host,
+    '--http-port',
+    String(http),
+  ];
+  if (grpc !== undefined) flags.push('--grpc-port', String(grpc));
+  return {
+    name,
+    role,
+    argv: [...(v8Flags[role] ?? []), hunt, role, ...flags],
+    logFile: logFileOf(config, name),
+    http: `http://${urlHost(config.host)}:${http}`,
+    ...(grpc === undefined ? {} : { grpc: `${urlHost(config.host)}:${grpc}` }),
+    reports: true,
+    essential: true,
+  };
+}
+
+/** Plays a hunt by itself, for somebody to look at. Nothing depends on it. */
+export const planDemo = (config: Config): ChildPlan => ({
+  name: 'demo',
+  role: 'service',
+  argv: [demo, '--data-dir', config.dataDir],
+  logFile: logFileOf(config, 'demo'),
+  reports: false,
+  essential: false,
+});
+
+const logFileOf = (config: Config, name: string) => join(config.dataDir, 'logs', `${name}.log`);
+
+/** How others reach an address that we listen on: all interfaces are reached through this machine's own name for itself. */
+export function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,166 @@
+/**
+ * One child process of the supervisor: started, watched, started again.
+ *
+ * Owns: the process, its log file's descriptor and the channel whose end tells the child that its supervisor is gone.
+ * Does not own: when the cluster as a whole is ready, or in which order children start and stop; `up` does.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Clock } from '../../runtime/kernel/clock.ts';
+import type { Cancel, Timers } from '../../runtime/kernel/timer.ts';
+import { rotateIfLarge } from './log-file.ts';
+
+export const respawnMs = 1_000;
+
+export type ChildRole = 'node' | 'gateway' | 'log' | 'projector' | 'relay' | 'service';
+
+export interface ChildPlan {
+  readonly name: string;
+  readonly role: ChildRole;
+  /** Arguments of this very Node binary: its flags, the script, the script's flags. */
+  readonly argv: readonly string[];
+  readonly logFile: string;
+  readonly http?: string;
+  readonly grpc?: string;
+  /** Whether it says so when it is ready; one that does not is up as soon as it runs. */
+  readonly reports: boolean;
+  /** Whether the cluster is only ready with it. */
+  readonly essential: boolean;
+}
+
+/** What children send to their supervisor. */
+export interface ChildReport {
+  readonly ready: boolean;
+}
+
+export interface ChildPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Undefined: a child that died stays dead. */
+  readonly respawn: boolean;
+  /** Called after every change of state. */
+  changed(child: Child): void;
+}
+
+type ChildState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'running'; readonly process: ChildProcess; readonly ready: boolean }
+  | { readonly kind: 'waiting'; readonly cancel: Cancel }
+  | { readonly kind: 'ended'; readonly code: number | null; readonly signal: string | null };
+
+export class Child {
+  readonly plan: ChildPlan;
+  readonly #ports: ChildPorts;
+  #state: ChildState = { kind: 'idle' };
+  #stopping = false;
+  #restarts = 0;
+  #startedAt = 0;
+  #pid = 0;
+  #everReady = false;
+  #lastCode: number | null = null;
+
+  constructor(plan: ChildPlan, ports: ChildPorts) {
+    this.plan = plan;
+    this.#ports = ports;
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+  get restarts(): number {
+    return this.#restarts;
+  }
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+  get everReady(): boolean {
+    return this.#everReady;
+  }
+  /** Of the last time that it ended; null: by a signal, or not yet. */
+  get lastCode(): number | null {
+    return this.#lastCode;
+  }
+  get running(): boolean {
+    return this.#state.kind === 'running';
+  }
+  /** It ended and will not be started again. */
+  get gone(): boolean {
+    return this.#state.kind === 'ended';
+  }
+  get up(): boolean {
+    return this.#state.kind === 'running' && this.#state.ready;
+  }
+  get shown(): 'starting' | 'up' | 'exited' {
+    if (this.#state.kind === 'running') return this.#state.ready ? 'up' : 'starting';
+    return this.#state.kind === 'idle' ? 'starting' : 'exited';
+  }
+
+  start(): void {
+    if (this.#stopping) return;
+    const { plan } = this;
+    rotateIfLarge(plan.logFile);
+    const log = openSync(plan.logFile, 'a', 0o600);
+    const child = spawn(process.execPath, plan.argv, { stdio: ['ignore', log, log, 'ipc'] });
+    closeSync(log);
+    this.#pid = child.pid ?? 0;
+    this.#startedAt = this.#ports.clock.now();
+    this.#state = { kind: 'running', process: child, ready: !plan.reports };
+    child.on('message', (message) => this.#onReport(child, message as ChildReport));
+    let ended = false;
+    const onEnd = (code: number | null, signal: string | null) => {
+      if (ended) return;
+      ended = true;
+      this.#onEnd(code, signal);
+    };
+    child.on('exit', onEnd);
+    child.on('error', () => {
+      if (child.pid === undefined) onEnd(1, null);
+    });
+    this.#ports.changed(this);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.#state.kind === 'running') this.#state.process.kill(signal);
+  }
+
+  /** From now on it is not started again; SIGTERM if it runs. Resolves when it is gone, killed after `patienceMs` if it must be. */
+  async stop(patienceMs: number): Promise<void> {
+    this.#stopping = true;
+    if (this.#state.kind === 'waiting') {
+      this.#state.cancel();
+      this.#state = { kind: 'ended', code: null, signal: null };
+    }
+    if (this.#state.kind !== 'running') return;
+    const { process: child } = this.#state;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#ports.timers.after(patienceMs, () => child.kill('SIGKILL'));
+      child.once('exit', () => {
+        cancel();
+        resolve();
+      });
+      child.kill('SIGTERM');
+    });
+  }
+
+  #onReport(child: ChildProcess, report: ChildReport): void {
+    if (this.#state.kind !== 'running' || this.#state.process !== child || typeof report?.ready !== 'boolean') return;
+    if (this.#state.ready === report.ready) return;
+    this.#everReady ||= report.ready;
+    this.#state = { ...this.#state, ready: report.ready };
+    this.#ports.changed(this);
+  }
+
+  #onEnd(code: number | null, signal: string | null): void {
+    this.#lastCode = code;
+    if (this.#stopping || code === 0 || !this.#ports.respawn) {
+      this.#state = { kind: 'ended', code, signal };
+    } else {
+      const cancel = this.#ports.timers.after(respawnMs, () => {
+        this.#restarts++;
+        this.start();
+      });
+      this.#state = { kind: 'waiting', cancel };
+    }
+    this.#ports.changed(this);
+  }
+}

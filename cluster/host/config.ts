@@ -1,0 +1,299 @@
+/**
+ * Every setting there is, from four places: flag, then environment, then `hunt.yaml`, then default. Parsed once, validated
+ * as a whole, then one frozen object that the roles are composed from. Nothing else in the project reads the environment.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { idPattern } from '../../proto/ids.ts';
+
+export type Role = 'up' | 'node' | 'gateway' | 'log' | 'projector' | 'relay' | 'client';
+
+const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
+  up: { http: 8080, grpc: 9090 },
+  gateway: { http: 8080, grpc: 9090 },
+  node: { http: 7101, grpc: 7001 },
+  log: { http: 7100, grpc: 0 },
+  projector: { http: 7201, grpc: 0 },
+  relay: { http: 7202, grpc: 0 },
+  client: { http: 8080, grpc: 9090 },
+};
+
+/** `N/s:burst`; `perSecond: 0` = no limit. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+const nodesMax = 64;
+const gatewaysMax = 64;
+const keyBytesMin = 32;
+
+const text = (remedy: string) =>
+  z
+    .string({ error: `must be text: ${remedy}` })
+    .trim()
+    .min(1, `must not be empty: ${remedy}`);
+const whole = (min: number, max: number, remedy: string) => {
+  const error = `must be a whole number from ${min} to ${max}: ${remedy}`;
+  return z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d{1,15}$/)
+          .transform(Number),
+      ],
+      { error },
+    )
+    .refine((n) => Number.isInteger(n) && n >= min && n <= max, { error });
+};
+const port = whole(0, 65_535, '0 takes a free port');
+const yesNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((t) => t === 'true')], {
+  error: 'must be true or false',
+});
+const list = z
+  .union([z.array(z.string()), z.string().transform((t) => t.split(','))])
+  .transform((parts) => parts.map((p) => p.trim()).filter((p) => p !== ''));
+const rate = z.union([z.string(), z.number().transform(String)]).transform((t, context): Rate => {
+  if (/^0(\/s(:0)?)?$/.test(t)) return { perSecond: 0, burst: 0 };
+  const match = /^(\d{1,7}(?:\.\d{1,3})?)\/s:(\d{1,7})$/.exec(t);
+  if (match !== null && Number(match[1]) > 0 && Number(match[2]) >= 1)
+    return { perSecond: Number(match[1]), burst: Number(match[2]) };
+  context.addIssue('must be N/s:burst, such as 10/s:30, or 0 for no limit');
+  return z.NEVER;
+});
+const url = (protocols: readonly string[]) =>
+  text(`an address that starts with ${protocols.join(' or ')}`).refine(
+    (t) => URL.canParse(t) && protocols.includes(`${new URL(t).protocol}//`),
+    {
+      error: `must be an address that starts with ${protocols.join(' or ')}`,
+    },
+  );
+const origin = z.string().refine((t) => URL.canParse(t) && new URL(t).origin === t, {
+  error: 'each must be an origin such as https://play.example.org, without a path',
+});
+
+const schema = z.object({
+  profile: z.enum(['embedded', 'nats', 'kafka'], { error: 'must be embedded, nats or kafka' }).default('embedded'),
+  cluster: text('a name of up to 64 characters')
+    .regex(idPattern, 'must be 1 to 64 characters of A-Z a-z 0-9 _ . : -')
+    .default('local'),
+  dataDir: text('a folder that this user may write').default('.hunt'),
+  host: text('an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
+  httpPort: port.optional(),
+  grpcPort: port.optional(),
+  nodeId: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,32}$/, 'must be 1 to 32 characters of A-Z a-z 0-9 _ . -')
+    .optional(),
+  weight: z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d{1,3}(\.\d{1,6})?$/)
+          .transform(Number),
+      ],
+      { error: 'must be a number from 0 to 100' },
+    )
+    .refine((n) => n >= 0 && n <= 100, 'must be a number from 0 to 100; 0 takes no slot')
+    .default(1),
+  tokenKey: z
+    .string()
+    .refine((t) => /^[A-Za-z0-9_-]+={0,2}$/.test(t) && Buffer.from(t, 'base64url').length >= keyBytesMin, {
+      error: `must be at least ${keyBytesMin} random bytes in base64url: openssl rand 32 | basenc --base64url makes one`,
+    })
+    .optional(),
+  tokenKeyFile: text('a file with a key in base64url').optional(),
+  tokenJwksFile: text('a file with a JSON Web Key Set').optional(),
+  origins: list.pipe(z.array(origin)).default([]),
+  pgUrl: url(['postgres://', 'postgresql://']).optional(),
+  redisUrl: url(['redis://', 'rediss://']).optional(),
+  alarmRedisUrl: url(['redis://', 'rediss://']).optional(),
+  natsUrl: list.pipe(z.array(url(['nats://', 'tls://']))).optional(),
+  kafkaBrokers: list.pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'each must be host:port'))).optional(),
+  logSync: z
+    .enum(['process', 'power'], { error: 'must be power (survives power loss) or process (faster)' })
+    .default('power'),
+  tlsCert: text('a PEM file').optional(),
+  tlsKey: text('a PEM file').optional(),
+  ratePlayer: rate.default({ perSecond: 10, burst: 30 }),
+  rateSocket: rate.default({ perSecond: 50, burst: 100 }),
+  rateAddress: rate.default({ perSecond: 200, burst: 1_000 }),
+  socketsMax: whole(1, 1_000_000, 'sockets that one gateway holds').default(18_000),
+  logLevel: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be trace, debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+  url: url(['http://', 'https://']).optional(),
+  token: text('a token that `hunt token` made').optional(),
+  nodes: whole(1, nodesMax, 'nodes of this cluster').default(9),
+  gateways: whole(1, gatewaysMax, 'gateways of this cluster').default(1),
+  respawn: yesNo.default(true),
+  demo: yesNo.default(true),
+});
+
+type Parsed = z.output<typeof schema>;
+export type ConfigKey = keyof Parsed;
+export interface Config extends Readonly<Omit<Parsed, 'httpPort' | 'grpcPort'>> {
+  readonly role: Role;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  /** Where each value came from, for `hunt config`. */
+  readonly sources: Readonly<Partial<Record<ConfigKey, string>>>;
+}
+
+/** Settings that only make sense as flags of `hunt up`, or in the file: they have no name in the environment. */
+const withoutEnvironment: ReadonlySet<ConfigKey> = new Set(['nodes', 'gateways', 'respawn', 'demo']);
+const secret: ReadonlySet<ConfigKey> = new Set(['tokenKey', 'token']);
+const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const keys = Object.keys(schema.shape) as ConfigKey[];
+const fileKeys = new Map(keys.map((key) => [snake(key), key]));
+export const environmentKeys: ReadonlyMap<string, ConfigKey> = new Map(
+  keys.filter((key) => !withoutEnvironment.has(key)).map((key) => [`HUNT_${snake(key).toUpperCase()}`, key]),
+);
+
+/** Exit code of usage and configuration errors (contract, section 10). */
+export const exitUsage = 2;
+
+/** What is wrong with the configuration, all of it at once: each fault names field, limit and remedy. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly faults: readonly string[]) {
+    super(faults.join('\n'));
+  }
+}
+
+export interface ConfigSources {
+  /** By the names of {@link Config}, as commander gives them; undefined: not given. */
+  readonly flags?: Readonly<Partial<Record<ConfigKey, unknown>>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** Another file than `hunt.yaml` in the working directory; must exist then. */
+  readonly file?: string;
+}
+
+/** Throws {@link ConfigError}. Warnings are for the log: nothing that they name has an effect. */
+export function loadConfig(role: Role, from: ConfigSources = {}): { config: Config; warnings: readonly string[] } {
+  const env = from.env ?? process.env;
+  const cwd = from.cwd ?? process.cwd();
+  const given: Partial<Record<ConfigKey, unknown>> = {};
+  const sources: Partial<Record<ConfigKey, string>> = {};
+  const warnings: string[] = [];
+  const put = (key: ConfigKey, value: unknown, source: string) => {
+    given[key] = value;
+    sources[key] = source;
+  };
+
+  const file = readFile(from, cwd);
+  for (const [name, value] of Object.entries(file.values)) {
+    const key = fileKeys.get(name);
+    if (key === undefined) throw new ConfigError([`${file.path}: ${name} is no setting: \`hunt config\` lists them`]);
+    if (value !== null) put(key, value, file.path);
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('HUNT_') || value === undefined) continue;
+    const key = environmentKeys.get(name);
+    if (key === undefined) warnings.push(`${name} in the environment is no setting and has no effect`);
+    else if (value !== '') put(key, value, name);
+  }
+  for (const [name, value] of Object.entries(from.flags ?? {})) {
+    if (value !== undefined) put(name as ConfigKey, value, `--${snake(name).replaceAll('_', '-')}`);
+  }
+
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => {
+        const key = issue.path[0] as ConfigKey;
+        return `${sources[key] ?? snake(key)}${sources[key] === file.path ? `: ${snake(key)}` : ''} ${issue.message}`;
+      }),
+    );
+  }
+  const values = parsed.data;
+  const faults = conflicts(role, values);
+  if (faults.length > 0) throw new ConfigError(faults);
+  const config: Config = {
+    ...values,
+    role,
+    dataDir: resolve(cwd, values.dataDir),
+    httpPort: values.httpPort ?? portDefaults[role].http,
+    grpcPort: values.grpcPort ?? portDefaults[role].grpc,
+    sources,
+  };
+  return { config: Object.freeze(config), warnings };
+}
+
+function readFile(from: ConfigSources, cwd: string): { path: string; values: Record<string, unknown> } {
+  const path = resolve(cwd, from.file ?? 'hunt.yaml');
+  if (!existsSync(path)) {
+    if (from.file === undefined) return { path, values: {} };
+    throw new ConfigError([`${path} does not exist: name an existing file, or leave --config out`]);
+  }
+  try {
+    const values: unknown = parseYaml(readFileSync(path, 'utf8')) ?? {};
+    if (typeof values !== 'object' || Array.isArray(values)) throw new Error('must be a map of settings');
+    return { path, values: values as Record<string, unknown> };
+  } catch (error) {
+    throw new ConfigError([`${path}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+/** What single fields cannot know. */
+function conflicts(role: Role, values: Parsed): string[] {
+  const faults: string[] = [];
+  if (role === 'node' && values.nodeId === undefined)
+    faults.push('--id (or HUNT_NODE_ID) is missing: give this node a name, such as n1');
+  if ((values.tlsCert === undefined) !== (values.tlsKey === undefined))
+    faults.push('HUNT_TLS_CERT and HUNT_TLS_KEY belong together: give both or neither');
+  if (values.profile === 'nats' && values.natsUrl === undefined && role !== 'client')
+    faults.push('profile nats needs HUNT_NATS_URL: give the addresses of its servers');
+  if (values.profile === 'kafka' && role !== 'client') {
+    if (values.natsUrl === undefined)
+      faults.push('profile kafka needs HUNT_NATS_URL (the relay and the view live there)');
+    if (values.kafkaBrokers === undefined)
+      faults.push('profile kafka needs HUNT_KAFKA_BROKERS: give host:port of its brokers');
+  }
+  const servesTokens = role === 'gateway' || role === 'up';
+  if (
+    servesTokens &&
+    values.profile !== 'embedded' &&
+    values.tokenKey === undefined &&
+    values.tokenKeyFile === undefined &&
+    values.tokenJwksFile === undefined
+  ) {
+    faults.push(
+      'outside the embedded profile there is no default key: give HUNT_TOKEN_KEY, HUNT_TOKEN_KEY_FILE or HUNT_TOKEN_JWKS_FILE',
+    );
+  }
+  return faults;
+}
+
+/** The effective configuration in the file's names, secrets masked. */
+export function describeConfig(config: Config): Record<string, unknown> {
+  const described: Record<string, unknown> = {};
+  for (const key of keys) {
+    const value = config[key];
+    described[snake(key)] = value === undefined ? null : mask(key, value);
+  }
+  return described;
+}
+
+function mask(key: ConfigKey, value: unknown): unknown {
+  if (secret.has(key)) return '***';
+  if (Array.isArray(value)) return value.map((one) => mask(key, one));
+  if (typeof value === 'object' && value !== null && 'perSecond' in value) {
+    const { perSecond, burst } = value as Rate;
+    return perSecond === 0 ? '0' : `${perSecond}/s:${burst}`;
+  }
+  if (typeof value !== 'string' || !URL.canParse(value)) return value;
+  const address = new URL(value);
+  if (address.password === '') return value;
+  address.password = '***';
+  return address.href;
+}

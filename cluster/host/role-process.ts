@@ -1,0 +1,129 @@
+/**
+ * The frame around every long-running role: logger, metrics, probes, readiness, the way to end.
+ *
+ * Owns: the process's signals and exit code. Keeps: a fault that nobody caught is logged and ends the process with a
+ * code that makes the supervisor start it again; a supervised process ends with its supervisor.
+ */
+import { type Logger, pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Tokens } from '../../gateway/token/tokens.ts';
+import { systemClock } from '../../runtime/kernel/clock.ts';
+import { systemRandom } from '../../runtime/kernel/random.ts';
+import { systemTimers } from '../../runtime/kernel/timer.ts';
+import type { ChildReport } from './child.ts';
+import { type Config, ConfigError, describeConfig, exitUsage } from './config.ts';
+import { type Check, serveProbes } from './probe-http.ts';
+import { readTokenKeys } from './secrets.ts';
+
+export interface RoleContext {
+  readonly config: Config;
+  readonly name: string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly clock: typeof systemClock;
+  readonly random: typeof systemRandom;
+  readonly timers: typeof systemTimers;
+}
+
+export interface RunningRole {
+  readonly checks: () => readonly Check[];
+  /** Absent: the role serves /healthz and the rest on its own HTTP server. */
+  readonly probes?: { readonly title: string; readonly inside?: Readonly<Record<string, () => unknown>> };
+  /** Finishes what is under way, then ends. Called once. */
+  stop(): Promise<void>;
+}
+
+export type StartRole = (context: RoleContext) => Promise<RunningRole>;
+
+const readyPollMs = 50;
+const stopMaxMs = 20_000;
+const exitFault = 1;
+
+/** Runs until SIGTERM (or SIGINT, when no supervisor passes one on). Returns the exit code. */
+export async function runRole(
+  config: Config,
+  name: string,
+  warnings: readonly string[],
+  start: StartRole,
+): Promise<number> {
+  const logger = pino({ level: config.logLevel, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
+  const supervised = process.send !== undefined;
+  for (const warning of warnings) logger.warn(warning);
+  logger.info({ pid: process.pid, config: describeConfig(config) }, 'starting');
+  if (supervised) process.on('disconnect', () => process.exit(exitFault));
+  for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(fault, (error: unknown) => {
+      logger.fatal({ err: error }, fault);
+      process.exit(exitFault);
+    });
+  }
+  const ended = new Promise<string>((resolve) => {
+    process.on('SIGTERM', () => resolve('SIGTERM'));
+    // Ctrl-C reaches the whole foreground group: a supervised process waits for its supervisor's word.
+    process.on('SIGINT', () => supervised || resolve('SIGINT'));
+  });
+
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const context = { config, name, logger, registry, clock: systemClock, random: systemRandom, timers: systemTimers };
+  let running: RunningRole;
+  try {
+    running = await Promise.race([
+      start(context),
+      ended.then((signal): never => process.exit(signal === '' ? exitFault : 0)),
+    ]);
+    const { probes } = running;
+    if (probes !== undefined) {
+      const tokens = lazily(() => new Tokens(systemClock, systemRandom, readTokenKeys(config)));
+      await serveProbes({
+        host: config.host,
+        port: config.httpPort,
+        title: probes.title,
+        registry,
+        checks: running.checks,
+        isOperator: async (token) => (await tokens().verifyToken(token))?.role === 'operator',
+        ...(probes.inside === undefined ? {} : { inside: probes.inside }),
+      });
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      for (const fault of error.faults) process.stderr.write(`INVALID: ${fault}\n`);
+      return exitUsage;
+    }
+    logger.fatal({ err: error }, 'could not start');
+    return exitFault;
+  }
+  const cancelReports = reportReadiness(running.checks, logger);
+
+  const signal = await ended;
+  logger.info({ signal }, 'stopping');
+  cancelReports();
+  systemTimers.after(stopMaxMs, () => {
+    logger.error('could not stop in time');
+    process.exit(exitFault);
+  });
+  await running.stop();
+  logger.info('stopped');
+  return 0;
+}
+
+/** Tells the supervisor, and the log, whenever the answer of /readyz changes. */
+function reportReadiness(checks: () => readonly Check[], logger: Logger): () => void {
+  let ready: boolean | undefined;
+  const look = () => {
+    const failing = checks().filter((check) => !check.ok);
+    const now = failing.length === 0;
+    if (now === ready) return;
+    ready = now;
+    if (now) logger.info('ready');
+    else logger.warn({ failing }, 'not ready');
+    if (process.connected) process.send?.({ ready } satisfies ChildReport);
+  };
+  look();
+  return systemTimers.every(readyPollMs, look);
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
