@@ -28,7 +28,7 @@ export function callHttp(
   const raw =
     body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const all: Record<string, string> = {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` }),
     ...(raw === undefined
       ? {}
       : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(raw)) }),

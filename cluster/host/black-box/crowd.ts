@@ -1,0 +1,124 @@
+/**
+ * Steadfast players over several hunts, each claiming at a steady pace below its bucket: the light load under which crash tests
+ * kill processes, and its verdict at the end.
+ */
+import assert from 'node:assert/strict';
+import type { ClusterProcess, NewHunt } from './cluster-process.ts';
+import { delay, until } from './deadline.ts';
+import { meadow } from './definitions.ts';
+import { judgeEffects, judgeRefusals } from './judge/effects.ts';
+import { told } from './judge/fault.ts';
+import { judgeHistory } from './judge/history.ts';
+import { judgeDelivery } from './judge/subscription.ts';
+import { SteadfastPlayer } from './steadfast-player.ts';
+
+export interface Member {
+  readonly hunt: NewHunt;
+  readonly player: SteadfastPlayer;
+  readonly ackedAt: number[];
+}
+
+const flowers = 16;
+
+export class Crowd {
+  readonly members: Member[] = [];
+  #going = true;
+  #running: Promise<void>[] = [];
+
+  private constructor(
+    private readonly cluster: ClusterProcess,
+    private readonly everyMs: number,
+  ) {}
+
+  /** `perHunt` players in each of `hunts` hunts; waits until all have joined and are live. */
+  static async gather(
+    cluster: ClusterProcess,
+    { hunts, perHunt, everyMs }: { readonly hunts: number; readonly perHunt: number; readonly everyMs: number },
+  ): Promise<Crowd> {
+    const crowd = new Crowd(cluster, everyMs);
+    for (let h = 0; h < hunts; h++) {
+      const hunt = await cluster.createHunt(meadow(flowers));
+      for (let p = 0; p < perHunt; p++) crowd.#add(hunt, `p${p}`, p % 2 === 0 ? 'json' : 'msgpack');
+    }
+    for (const { player } of crowd.members) {
+      await player.live();
+      const joined = await player.act({ type: 'join', name: player.ledger[0]?.player ?? 'P' });
+      assert.equal(joined.t, 'ack', JSON.stringify(joined));
+    }
+    crowd.#running = crowd.members.map((member, i) => crowd.#play(member, i));
+    return crowd;
+  }
+
+  #add(hunt: NewHunt, name: string, codec: 'json' | 'msgpack'): void {
+    const ackedAt: number[] = [];
+    let urls = this.cluster.sockets;
+    const player = new SteadfastPlayer({
+      urls: () => {
+        try {
+          urls = this.cluster.sockets;
+        } catch {
+          // cluster.json is being made anew: the old addresses will do.
+        }
+        return urls;
+      },
+      token: this.cluster.playerToken(hunt.hunt_id, name),
+      player: name,
+      hunt: hunt.hunt_id,
+      codec,
+      onAck: () => ackedAt.push(performance.now()),
+    });
+    this.members.push({ hunt, player, ackedAt });
+  }
+
+  async #play({ player }: Member, index: number): Promise<void> {
+    await delay((this.everyMs * index) / Math.max(1, this.members.length));
+    for (let i = 0; this.#going; i++) {
+      if (player.hasRoom) void player.act({ type: 'claim', treasure: `t${i % flowers}` });
+      await delay(this.everyMs);
+    }
+  }
+
+  /** Resolves once every member had an action accepted that was acked after `since` (performance.now). Returns the longest wait. */
+  async allAckedSince(since: number, ms = 30_000): Promise<number> {
+    const waits = this.members.map(({ player, ackedAt, hunt }) =>
+      until(
+        `an action of ${player.ledger[0]?.player} in hunt ${hunt.hunt_id} to be accepted (${player.errs.slice(-2).join('; ')})`,
+        ms,
+        () => ackedAt.find((at) => at > since),
+      ),
+    );
+    return Math.max(...(await Promise.all(waits))) - since;
+  }
+
+  /** Ends the load, waits for every answer, and judges everything: nothing lost or doubled, nobody refused, no hole on any wire. */
+  async judge(): Promise<{ readonly acts: number; readonly reconnects: number }> {
+    this.#going = false;
+    await Promise.all(this.#running);
+    for (const { player } of this.members) await until('every act to be answered', 30_000, () => player.inFlight === 0);
+    const hunts = new Set(this.members.map((member) => member.hunt.hunt_id));
+    for (const hunt of hunts) {
+      const history = await this.cluster.history(hunt);
+      const here = this.members.filter((member) => member.hunt.hunt_id === hunt);
+      const ledger = here.flatMap(({ player }) => player.ledger);
+      const faults = [...judgeHistory(history), ...judgeEffects(history, ledger), ...judgeRefusals(ledger)];
+      for (const { player } of here) {
+        await until(
+          `${player.ledger[0]?.player} to hold version ${history.length}`,
+          15_000,
+          () => player.judge.cursor === history.length,
+        );
+        faults.push(...player.judge.faults, ...judgeDelivery(player.judge, history));
+        assert.deepEqual(player.socketFaults, []);
+      }
+      assert.equal(faults.length, 0, `hunt ${hunt}:\n${told(faults)}`);
+    }
+    const sum = (of: (player: SteadfastPlayer) => number): number =>
+      this.members.reduce((total, { player }) => total + of(player), 0);
+    return { acts: sum((player) => player.ledger.length), reconnects: sum((player) => player.reconnects) };
+  }
+
+  async stop(): Promise<void> {
+    this.#going = false;
+    await Promise.all(this.members.map(({ player }) => player.stop()));
+  }
+}
