@@ -1,0 +1,65 @@
+import type { ClusterDescription } from '../../gateway/admin/ports.ts';
+import type { ViewSource } from '../placement.ts';
+import { slotsOf, type View } from '../view.ts';
+
+/** What a node tells about itself to our own processes, at this path of its probes. */
+export const nodeLoadPath = '/v1/node/load';
+export interface NodeLoad {
+  readonly hunts: number;
+}
+
+const askMsMax = 300;
+
+/** The answer of GET /v1/cluster: the view, and from each running node how many hunts it holds. A node that does not answer in time counts with its last number. */
+export class DescribedCluster {
+  readonly #source: ViewSource;
+  readonly #hunts = new Map<string, number>();
+
+  constructor(source: ViewSource) {
+    this.#source = source;
+  }
+
+  async describe(): Promise<ClusterDescription> {
+    const view = this.#source.view;
+    await Promise.all(
+      view.nodes
+        .filter((node) => node.state === 'active' && node.http !== '')
+        .map((node) => this.#ask(node.id, node.http)),
+    );
+    return describe(view, (id) => this.#hunts.get(id) ?? 0);
+  }
+
+  async #ask(id: string, http: string): Promise<void> {
+    try {
+      const answer = await fetch(`${http}${nodeLoadPath}`, { signal: AbortSignal.timeout(askMsMax) });
+      const load = (await answer.json()) as NodeLoad;
+      if (answer.ok && Number.isInteger(load.hunts)) this.#hunts.set(id, load.hunts);
+    } catch {
+      // It is starting, stopped or busy: the view is the answer, its load an extra.
+    }
+  }
+}
+
+function describe(view: View, huntsOf: (id: string) => number): ClusterDescription {
+  return {
+    cluster: view.cluster,
+    profile: view.profile,
+    view: view.number,
+    frozen: null,
+    nodes: view.nodes.map((node) => ({
+      id: node.id,
+      state: node.state,
+      weight: node.weight,
+      incarnation: node.incarnation,
+      addr: node.addr,
+      slots: slotsOf(view, node.id).length,
+      hunts: node.state === 'active' ? huntsOf(node.id) : 0,
+      since: node.since,
+    })),
+    owners: view.owners.map((owner) => owner ?? ''),
+    epochs: view.epochs,
+    pins: {},
+    lag: { projection: { events: 0, seconds: 0, worst_slot: 0 } },
+    operations: [],
+  };
+}
