@@ -14,7 +14,9 @@ export function parseTokenKey(text: string): Uint8Array {
   const trimmed = text.trim();
   const key = /^[A-Za-z0-9_-]+$/.test(trimmed) ? Buffer.from(trimmed, 'base64url') : Buffer.alloc(0);
   if (key.length !== tokenKeyBytes) {
-    throw new TokenKeyError(`the token key must be ${tokenKeyBytes} bytes in base64url (43 characters): make one with "openssl rand -base64 32 | tr '+/' '-_' | tr -d '='"`);
+    throw new TokenKeyError(
+      `the token key must be ${tokenKeyBytes} bytes in base64url (43 characters): make one with "openssl rand -base64 32 | tr '+/' '-_' | tr -d '='"`,
+    );
   }
   return new Uint8Array(key);
 }
@@ -28,7 +30,12 @@ export interface KeySet {
   readonly sign: { readonly jwk: JWK; readonly algorithm: KeySetAlgorithm } | undefined;
 }
 
-const jwkSchema = z.looseObject({ kty: z.string(), crv: z.string().optional(), alg: z.string().optional(), kid: z.string().optional() });
+const jwkSchema = z.looseObject({
+  kty: z.string(),
+  crv: z.string().optional(),
+  alg: z.string().optional(),
+  kid: z.string().optional(),
+});
 const keySetSchema = z.object({ keys: z.array(jwkSchema).min(1).max(32) });
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth'];
 
@@ -51,7 +58,8 @@ export function parseKeySet(text: string): KeySet {
     const algorithm = algorithmOf(jwk);
     const open = Object.fromEntries(Object.entries(jwk).filter(([member]) => !privateMembers.includes(member)));
     verify.push({ ...open, kty: jwk.kty, alg: algorithm, use: 'sig', key_ops: ['verify'] });
-    if (typeof jwk.d === 'string') sign ??= { jwk: { ...jwk, kty: jwk.kty, alg: algorithm, key_ops: ['sign'] } as JWK, algorithm };
+    if (typeof jwk.d === 'string')
+      sign ??= { jwk: { ...jwk, kty: jwk.kty, alg: algorithm, key_ops: ['sign'] } as JWK, algorithm };
   }
   return { verify: { keys: verify }, sign };
 }
@@ -59,5 +67,7 @@ export function parseKeySet(text: string): KeySet {
 function algorithmOf(jwk: z.infer<typeof jwkSchema>): KeySetAlgorithm {
   if (jwk.kty === 'OKP' && jwk.crv === 'Ed25519' && (jwk.alg ?? 'EdDSA') === 'EdDSA') return 'EdDSA';
   if (jwk.kty === 'RSA' && (jwk.alg ?? 'RS256') === 'RS256') return 'RS256';
-  throw new TokenKeyError(`the JWKS file has a key of type ${JSON.stringify(jwk.kty)}${jwk.alg ? ` for ${JSON.stringify(jwk.alg)}` : ''}: only Ed25519 (EdDSA) and RSA (RS256) keys are possible`);
+  throw new TokenKeyError(
+    `the JWKS file has a key of type ${JSON.stringify(jwk.kty)}${jwk.alg ? ` for ${JSON.stringify(jwk.alg)}` : ''}: only Ed25519 (EdDSA) and RSA (RS256) keys are possible`,
+  );
 }

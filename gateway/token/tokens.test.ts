@@ -9,7 +9,10 @@ const key = new Uint8Array(32).fill(7);
 const enc = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const start = Date.UTC(2026, 5, 6, 10);
 
-function sign(claims: object, { header = { alg: 'HS256', typ: 'JWT' }, secret = key as Uint8Array, signature = true } = {}): string {
+function sign(
+  claims: object,
+  { header = { alg: 'HS256', typ: 'JWT' }, secret = key as Uint8Array, signature = true } = {},
+): string {
   const head = `${enc(header)}.${enc({ iss: 'hunt', aud: 'hunt', iat: start / 1000, exp: start / 1000 + 3600, ...claims })}`;
   return `${head}.${signature ? createHmac('sha256', secret).update(head).digest('base64url') : ''}`;
 }
@@ -23,8 +26,20 @@ describe('Tokens', () => {
   });
 
   it('verifies what it minted, and knows role, hunt, name and expiry', async () => {
-    const token = await tokens.mintToken({ sub: 'anna', role: 'player', hunt: 77, name: 'Anna', expiresAt: start + 60_000 });
-    assert.deepEqual(await tokens.verifyToken(token), { sub: 'anna', role: 'player', hunt: 77, name: 'Anna', exp: start + 60_000 });
+    const token = await tokens.mintToken({
+      sub: 'anna',
+      role: 'player',
+      hunt: 77,
+      name: 'Anna',
+      expiresAt: start + 60_000,
+    });
+    assert.deepEqual(await tokens.verifyToken(token), {
+      sub: 'anna',
+      role: 'player',
+      hunt: 77,
+      name: 'Anna',
+      exp: start + 60_000,
+    });
   });
 
   it('takes a token signed elsewhere with the same key', async () => {
@@ -34,7 +49,10 @@ describe('Tokens', () => {
   });
 
   const bad: [string, string][] = [
-    ['no signature (alg none)', sign({ sub: 'x', role: 'operator' }, { header: { alg: 'none', typ: 'JWT' }, signature: false })],
+    [
+      'no signature (alg none)',
+      sign({ sub: 'x', role: 'operator' }, { header: { alg: 'none', typ: 'JWT' }, signature: false }),
+    ],
     ['alg none with a signature', sign({ sub: 'x', role: 'operator' }, { header: { alg: 'none', typ: 'JWT' } })],
     ['another algorithm', sign({ sub: 'x', role: 'operator' }, { header: { alg: 'HS512', typ: 'JWT' } })],
     ['another key', sign({ sub: 'x', role: 'operator' }, { secret: new Uint8Array(32).fill(8) })],
@@ -70,7 +88,10 @@ describe('Tokens', () => {
       ['ed25519', {}],
       ['rsa', { modulusLength: 2048 }],
     ] as const) {
-      const pair = type === 'rsa' ? generateKeyPairSync('rsa', options as { modulusLength: number }) : generateKeyPairSync('ed25519');
+      const pair =
+        type === 'rsa'
+          ? generateKeyPairSync('rsa', options as { modulusLength: number })
+          : generateKeyPairSync('ed25519');
       const jwk = { ...pair.privateKey.export({ format: 'jwk' }), kid: 'k1' };
       const publicText = JSON.stringify({ keys: [{ ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' }] });
       const signer = new Tokens(clock, systemRandom, { keySet: parseKeySet(JSON.stringify({ keys: [jwk] })) });
@@ -80,20 +101,25 @@ describe('Tokens', () => {
       assert.equal((await signer.verifyToken(token))?.sub, 'd');
       assert.equal(verifier.mints, false);
       assert.equal(await tokens.verifyToken(token), undefined);
-      assert.equal(await verifier.verifyToken(sign({ sub: 'x', role: 'operator' }, { secret: Buffer.from(publicText) })), undefined);
+      assert.equal(
+        await verifier.verifyToken(sign({ sub: 'x', role: 'operator' }, { secret: Buffer.from(publicText) })),
+        undefined,
+      );
     }
     assert.throws(() => parseKeySet(JSON.stringify({ keys: [{ kty: 'oct', k: 'AAAA' }] })), TokenKeyError);
   });
 
   it('reads a key of 32 bytes in base64url and nothing else', () => {
     assert.deepEqual(parseTokenKey(`${Buffer.from(key).toString('base64url')}\n`), key);
-    for (const text of ['', 'abc', Buffer.alloc(31).toString('base64url'), 'x'.repeat(100)]) assert.throws(() => parseTokenKey(text), TokenKeyError);
+    for (const text of ['', 'abc', Buffer.alloc(31).toString('base64url'), 'x'.repeat(100)])
+      assert.throws(() => parseTokenKey(text), TokenKeyError);
   });
 
   it('finds the bearer in a header', () => {
     assert.equal(bearerOf('Bearer a.b.c'), 'a.b.c');
     assert.equal(bearerOf('bearer a.b.c'), 'a.b.c');
-    for (const header of [undefined, '', 'Basic abc', 'Bearer', 'Bearer a b']) assert.equal(bearerOf(header), undefined);
+    for (const header of [undefined, '', 'Basic abc', 'Bearer', 'Bearer a b'])
+      assert.equal(bearerOf(header), undefined);
   });
 
   it('judges the hunt claim', () => {

@@ -45,7 +45,8 @@ export class Tokens {
   });
 
   constructor(clock: Clock, random: Random, keys: TokenKeys) {
-    if (keys.key === undefined && keys.keySet === undefined) throw new Error('neither a token key nor a key set is given');
+    if (keys.key === undefined && keys.keySet === undefined)
+      throw new Error('neither a token key nor a key set is given');
     this.#clock = clock;
     this.#random = random;
     this.#keys = keys;
@@ -73,7 +74,11 @@ export class Tokens {
 
   async mintToken(mint: Mint): Promise<string> {
     const { key, keySet } = this.#keys;
-    const jwt = new SignJWT({ role: mint.role, ...(mint.hunt === undefined ? {} : { hunt: mint.hunt }), ...(mint.name === undefined ? {} : { name: mint.name }) })
+    const jwt = new SignJWT({
+      role: mint.role,
+      ...(mint.hunt === undefined ? {} : { hunt: mint.hunt }),
+      ...(mint.name === undefined ? {} : { name: mint.name }),
+    })
       .setIssuer('hunt')
       .setAudience('hunt')
       .setSubject(mint.sub)
@@ -88,7 +93,13 @@ export class Tokens {
   }
 
   async #verify(token: string): Promise<Claims | undefined> {
-    const checks = { issuer: 'hunt', audience: 'hunt', clockTolerance: skewMs / 1000, currentDate: new Date(this.#clock.now()), requiredClaims: ['sub', 'exp'] };
+    const checks = {
+      issuer: 'hunt',
+      audience: 'hunt',
+      clockTolerance: skewMs / 1000,
+      currentDate: new Date(this.#clock.now()),
+      requiredClaims: ['sub', 'exp'],
+    };
     try {
       // The algorithm chooses the key, never the other way round: a public key must not serve as an HS256 secret.
       const { alg } = decodeProtectedHeader(token);
@@ -96,7 +107,9 @@ export class Tokens {
         return claimsOf((await jwtVerify(token, this.#keys.key, { ...checks, algorithms: ['HS256'] })).payload);
       }
       if (alg !== 'HS256' && this.#keySet !== undefined) {
-        return claimsOf((await jwtVerify(token, this.#keySet, { ...checks, algorithms: [...keySetAlgorithms] })).payload);
+        return claimsOf(
+          (await jwtVerify(token, this.#keySet, { ...checks, algorithms: [...keySetAlgorithms] })).payload,
+        );
       }
       return undefined;
     } catch {

@@ -1,0 +1,86 @@
+/** What answers look like, for the OpenAPI document alone: answers are not checked against these when they leave. */
+import { z } from 'zod';
+
+/** Hides the shape from the compiler: what the handlers send has types of its own. */
+const documented = (schema: z.ZodType): z.ZodType<unknown> => schema;
+
+const status = z.enum(['draft', 'scheduled', 'open', 'paused', 'closed']);
+const integer = z.int();
+const boardRow = z.object({
+  rank: integer,
+  player: z.string().optional(),
+  team: z.string().optional(),
+  name: z.string(),
+  points: integer,
+  finished_at: integer.optional(),
+  reached_version: integer,
+});
+
+export const createdAnswer = documented(
+  z.object({ hunt_id: integer, join_code: z.string(), slot: integer, status, version: integer }),
+);
+export const huntAnswer = documented(
+  z.looseObject({ hunt_id: integer, version: integer, lineage: z.string(), state: z.looseObject({}) }),
+);
+export const eventsAnswer = documented(
+  z.object({
+    hunt_id: integer,
+    from: integer,
+    head: integer,
+    oldest: integer,
+    events: z.array(
+      z.looseObject({
+        version: integer,
+        player: z.string(),
+        type: z.string(),
+        at: integer,
+        vector: z.record(z.string(), integer),
+      }),
+    ),
+    next: integer.nullable(),
+  }),
+);
+export const boardAnswer = documented(
+  z.object({ hunt_id: integer, version: integer, entrants: integer, entries: z.array(boardRow) }),
+);
+export const steeredAnswer = documented(
+  z.object({
+    hunt_id: integer,
+    version: integer,
+    status: status.optional(),
+    closes_at: integer.optional(),
+    total: integer.optional(),
+  }),
+);
+export const actAnswer = documented(
+  z.object({
+    ack: z.looseObject({
+      seq: integer,
+      hunt: integer,
+      version: integer,
+      events: integer,
+      result: z.looseObject({}),
+      duplicate: z.boolean().optional(),
+    }),
+  }),
+);
+const player = z.object({ hunt_id: integer, player_id: z.string(), token: z.string(), expires_at: integer });
+export const playerAnswer = documented(player);
+export const joinedAnswer = documented(player.extend({ title: z.string(), status, socket_url: z.string() }));
+export const clusterAnswer = documented(
+  z.looseObject({
+    cluster: z.string(),
+    profile: z.string(),
+    view: integer,
+    nodes: z.array(z.looseObject({ id: z.string(), state: z.string(), slots: integer })),
+    owners: z.array(z.string()),
+    epochs: z.array(integer),
+  }),
+);
+export const healthAnswer = documented(z.object({ status: z.string() }));
+export const readinessAnswer = documented(
+  z.object({
+    status: z.string(),
+    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string().optional() })),
+  }),
+);

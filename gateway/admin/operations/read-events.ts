@@ -1,0 +1,42 @@
+import { LogDamagedError, LogUnavailableError } from '../../../runtime/log/event-log.ts';
+import { huntNotFound } from '../hunt-directory.ts';
+import type { EventPage } from '../ports.ts';
+import { Problem } from '../problem.ts';
+import type { Operations } from './operations.ts';
+
+/** Encoded bytes of one page, about: a page ends before it would be larger. */
+export const eventsPageBytesMax = 2 * 1024 * 1024;
+
+export interface EventsAnswer extends EventPage {
+  /** The `from` of the next page, or undefined at the head. */
+  readonly next: number | undefined;
+}
+
+/** A page of the hunt's history, out of the log itself. */
+export async function readEvents(
+  ops: Operations,
+  huntId: number,
+  { from, limit }: { from: number; limit: number },
+): Promise<EventsAnswer> {
+  let page: EventPage;
+  try {
+    page = await ops.ports.events.read(huntId, from, limit, eventsPageBytesMax);
+  } catch (error) {
+    if (error instanceof LogUnavailableError)
+      throw new Problem('BUSY', 'the log cannot be reached just now: try again');
+    if (error instanceof LogDamagedError)
+      throw new Problem(
+        'HUNT_UNREADABLE',
+        'a part of this hunt\'s log is damaged: an operator finds it with "hunt log verify"',
+      );
+    throw error;
+  }
+  if (page.head === 0) throw huntNotFound(huntId);
+  if (from < page.oldest - 1) {
+    throw new Problem('TRIMMED', `events before version ${page.oldest} are archived: read on from ${page.oldest - 1}`, {
+      members: { oldest: page.oldest },
+    });
+  }
+  const last = page.events.at(-1)?.version ?? from;
+  return { ...page, next: last < page.head && page.events.length > 0 ? last : undefined };
+}

@@ -1,0 +1,91 @@
+/** What the gateway's HTTP and gRPC need of others, in narrow ports; the host injects the real ones. */
+import type { Registry } from 'prom-client';
+import type { Event } from '../../proto/generated/hunt/v1/event.ts';
+import type { Clock } from '../../runtime/kernel/clock.ts';
+import type { Random } from '../../runtime/kernel/random.ts';
+import type { Timers } from '../../runtime/kernel/timer.ts';
+import type { Route } from '../act/route.ts';
+import type { Tokens } from '../token/tokens.ts';
+import type { Fault } from './problem.ts';
+
+export interface AdminPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly route: Route;
+  readonly tokens: Tokens;
+  readonly events: EventReader;
+  readonly cluster: ClusterView;
+  readonly parseDefinition: DefinitionParser;
+  /** What this process needs to serve; asked by `/readyz` and `grpc.health.v1`. */
+  readonly readiness: Readiness;
+  readonly metrics: Registry;
+  readonly journal: Journal;
+}
+
+/** Where faults of our own are written. A pino logger is one. */
+export interface Journal {
+  error(facts: object, message: string): void;
+}
+
+/** Reads a hunt's events from the log itself. */
+export interface EventReader {
+  /**
+   * Events `from` + 1 and on, in order, at most `limit` and about `bytesMax` bytes of them (at least one if there is
+   * any); contains all that was acknowledged before the call. Vectors are expanded. Throws the log's errors.
+   */
+  read(huntId: number, from: number, limit: number, bytesMax: number): Promise<EventPage>;
+  /** The event as the designer's API shows it: public fields, `private`, `by`, `vector`. */
+  show(event: Event): Record<string, unknown>;
+}
+
+export interface EventPage {
+  readonly events: readonly Event[];
+  /** 0: the hunt has no events. */
+  readonly head: number;
+  /** The lowest version that is still in the log. */
+  readonly oldest: number;
+}
+
+export interface ClusterView {
+  /** The answer of `GET /v1/cluster`. */
+  describe(): Promise<ClusterDescription> | ClusterDescription;
+}
+
+export interface ClusterDescription {
+  readonly cluster: string;
+  readonly profile: string;
+  readonly view: number;
+  readonly frozen: { readonly reason: string; readonly by: string; readonly until: number } | null;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly weight: number;
+    readonly incarnation: number;
+    readonly addr: string;
+    readonly slots: number;
+    readonly hunts: number;
+    readonly since: number;
+  }[];
+  readonly owners: readonly string[];
+  readonly epochs: readonly number[];
+  readonly pins: Readonly<Record<string, string>>;
+  readonly lag: Readonly<
+    Record<string, { readonly events: number; readonly seconds: number; readonly worst_slot?: number }>
+  >;
+  readonly operations: readonly object[];
+}
+
+export type DefinitionParser = (source: {
+  text: string;
+  format: 'json' | 'yaml';
+}) =>
+  | { readonly ok: true; readonly definition: object; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly Fault[] };
+
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+export type Readiness = () => Promise<readonly Check[]> | readonly Check[];

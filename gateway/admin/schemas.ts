@@ -1,0 +1,113 @@
+/** The bodies and queries of the HTTP interface; the OpenAPI document is made of the same. */
+import { z } from 'zod';
+import { nfc, textFault } from '../../actors/hunt/text.ts';
+import { idPattern } from '../../proto/ids.ts';
+
+export const pointsMax = 1_000_000_000;
+export const reasonCharsMax = 500;
+export const announcementCharsMax = 500;
+export const playerNameCharsMax = 40;
+export const pageRowsMax = 1_000;
+export const pageRowsDefault = 100;
+export const eventsRowsMax = 5_000;
+export const extendMinutesMax = 366 * 24 * 60;
+
+/** As the domain judges text, so that what is let in here is not refused there. */
+export const text = (charsMax: number, { lines = false } = {}) =>
+  z
+    .string()
+    .overwrite(nfc)
+    .superRefine((value, context) => {
+      const fault = value.trim() === '' ? 'must not be empty' : textFault(value, { min: 1, max: charsMax, lines });
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+    });
+
+export const id = z.string().regex(idPattern, { message: 'must be 1 to 64 of A-Z a-z 0-9 _ . : -' });
+const integer = (min: number, max: number) =>
+  z
+    .int({ message: `must be a whole number from ${min} to ${max}` })
+    .min(min, { message: `must be at least ${min}` })
+    .max(max, { message: `must be at most ${max}` });
+const numeral = (name: string, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,16}$/, { message: `${name} must be a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, {
+      message: `${name} must be a whole number from ${min} to ${max}`,
+    });
+
+const subject = { player: id.optional(), team: id.optional() };
+const oneSubject = (body: { player?: string | undefined; team?: string | undefined }) =>
+  (body.player === undefined) !== (body.team === undefined);
+const oneSubjectMessage = { message: 'give either player or team' };
+const reason = text(reasonCharsMax, { lines: true });
+
+export const reasonBody = z.object({ reason: reason.optional() });
+export const extendBody = z
+  .object({
+    closes: z.iso
+      .datetime({
+        offset: true,
+        message: 'must be a time as in RFC 3339 with offset, such as 2026-06-06T18:00:00+02:00',
+      })
+      .optional(),
+    minutes: integer(1, extendMinutesMax).optional(),
+    reason: reason.optional(),
+  })
+  .refine((body) => (body.closes === undefined) !== (body.minutes === undefined), {
+    message: 'give either closes or minutes',
+  });
+export const adjustBody = z
+  .object({ ...subject, points: integer(-pointsMax, pointsMax), reason })
+  .refine(oneSubject, oneSubjectMessage);
+export const voidBody = z.object({ version: integer(1, Number.MAX_SAFE_INTEGER), reason });
+export const disqualifyBody = z.object({ ...subject, reason }).refine(oneSubject, oneSubjectMessage);
+export const announceBody = z.object({ text: text(announcementCharsMax, { lines: true }) });
+export const actBody = z.object({
+  player: id.optional(),
+  seq: integer(1, Number.MAX_SAFE_INTEGER),
+  action: z.looseObject({ type: z.string().max(64) }),
+});
+export const playersBody = z.object({ player: id.optional(), name: text(playerNameCharsMax).optional() });
+export const joinBody = z.object({
+  code: z.string().max(64, { message: 'must be the 6 characters of a join code' }),
+  name: text(playerNameCharsMax),
+});
+
+export const createQuery = z.object({
+  dry_run: z.enum(['true', 'false'], { message: 'dry_run must be true or false' }).optional(),
+});
+export const showQuery = z.object({ at_version: numeral('at_version', 1, Number.MAX_SAFE_INTEGER).optional() });
+export const eventsQuery = z.object({
+  from: numeral('from', 0, Number.MAX_SAFE_INTEGER).default(0),
+  limit: numeral('limit', 1, eventsRowsMax).default(pageRowsDefault),
+});
+export const scoreboardQuery = z.object({
+  limit: numeral('limit', 1, pageRowsMax).default(pageRowsDefault),
+  offset: numeral('offset', 0, 10_000_000).default(0),
+});
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    retryable: z.boolean(),
+    retry_ms: z.int().optional(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    instance: z.string(),
+  })
+  .describe('RFC 9457 problem');
+
+/** A zod error as the faults of an INVALID. */
+export function faultsOfIssues(
+  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+): { path: string; message: string }[] {
+  return issues.map((issue) => ({
+    path: issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+    message: issue.message,
+  }));
+}
