@@ -3,7 +3,8 @@
  * kill processes, and its verdict at the end.
  */
 import assert from 'node:assert/strict';
-import type { ClusterProcess, NewHunt } from './cluster-process.ts';
+import type { NewHunt } from './cluster-api.ts';
+import type { ClusterProcess } from './cluster-process.ts';
 import { delay, until } from './deadline.ts';
 import { meadow } from './definitions.ts';
 import { judgeEffects, judgeRefusals } from './judge/effects.ts';

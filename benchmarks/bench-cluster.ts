@@ -1,0 +1,48 @@
+/** A cluster for benchmarks: the real thing, but with the per-player and per-address buckets off, because one machine plays everybody. */
+import { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
+import { meadow } from '../cluster/host/black-box/definitions.ts';
+import { say } from './report.ts';
+
+const unlimited = { HUNT_RATE_PLAYER: '0', HUNT_RATE_SOCKET: '0', HUNT_RATE_ADDRESS: '0' };
+const createsAtOnce = 16;
+
+export async function startBenchCluster({
+  nodes,
+  gateways = 1,
+  profile = 0,
+}: {
+  readonly nodes: number;
+  readonly gateways?: number;
+  readonly profile?: number;
+}): Promise<ClusterProcess> {
+  const cluster = await ClusterProcess.start({
+    nodes,
+    gateways,
+    env: unlimited,
+    readyMs: 60_000,
+    ...(profile === 1 ? { nodeOptions: '--cpu-prof --cpu-prof-dir=cpu-profiles' } : {}),
+  });
+  say(`${nodes} nodes, ${gateways} gateway(s), ready after ${(cluster.readyAfterMs / 1_000).toFixed(1)} s`);
+  return cluster;
+}
+
+/** Creates that many hunts in which every claim counts. */
+export async function createMeadows(
+  cluster: ClusterProcess,
+  count: number,
+  { treasures = 16, players = 1_000_000 } = {},
+): Promise<{ readonly hunt_id: number; readonly slot: number }[]> {
+  const made: { hunt_id: number; slot: number }[] = [];
+  const definition = meadow(treasures, players);
+  const create = async (): Promise<void> => {
+    while (made.length + pending < count) {
+      pending++;
+      const hunt = await cluster.createHunt(definition);
+      pending--;
+      made.push(hunt);
+    }
+  };
+  let pending = 0;
+  await Promise.all(Array.from({ length: Math.min(createsAtOnce, count) }, create));
+  return made;
+}

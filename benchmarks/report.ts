@@ -1,0 +1,61 @@
+/** How a benchmark speaks: sentences for people on stderr, one JSON document on stdout. */
+import { cpus } from 'node:os';
+import { argv, env } from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+export interface Report {
+  readonly bench: string;
+  readonly measured: Readonly<Record<string, unknown>>;
+  readonly not_measured: readonly string[];
+  /** The bare thing underneath, in the same run; ratios to it outlive a change of machine. */
+  readonly floor?: Readonly<Record<string, unknown>>;
+  readonly conditions: Readonly<Record<string, unknown>>;
+}
+
+export const conditions = (more: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  cpus: cpus().length,
+  cpu: cpus()[0]?.model ?? 'unknown',
+  node: process.version,
+  durability: env.HUNT_LOG_SYNC === 'process' ? 'process' : 'power',
+  ...more,
+});
+
+export const say = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+export function print(report: Report): void {
+  for (const [name, value] of Object.entries(report.measured))
+    say(`  ${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  for (const [name, value] of Object.entries(report.floor ?? {}))
+    say(`  floor ${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  for (const text of report.not_measured) say(`  not measured: ${text}`);
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+/** Numeric flags with defaults: `--rate 25000`. An unknown flag or a value that is no number ends the program with 2. */
+export function numericFlags<T extends Readonly<Record<string, number>>>(
+  defaults: T,
+): { readonly [K in keyof T]: number } {
+  try {
+    const options = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }]));
+    const { values } = parseArgs({ options, strict: true });
+    const numbers = Object.entries(defaults).map(([name, fallback]) => {
+      const value = values[name] === undefined ? fallback : Number(values[name]);
+      if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not "${values[name]}"`);
+      return [name, value] as const;
+    });
+    return Object.fromEntries(numbers) as { readonly [K in keyof T]: number };
+  } catch (error) {
+    say(
+      `${(error as Error).message}. Flags: ${Object.keys(defaults)
+        .map((name) => `--${name} ${defaults[name]}`)
+        .join(' ')}`,
+    );
+    return process.exit(2);
+  }
+}
+
+/** Whether that module is the program that was started. */
+export const isMain = (url: string): boolean => argv[1] !== undefined && pathToFileURL(argv[1]).href === url;
