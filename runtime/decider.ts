@@ -31,7 +31,7 @@ export interface Decider<H, M, A, E extends ActorEvent> {
 
   /**
    * The answer to a command, computed from its events and the state after them: the first time and, with newer state, for
-   * every duplicate. `events` is never empty.
+   * every duplicate. `events` is never empty; their `version` is filled in.
    */
   reply(events: readonly E[], state: State<H, M>): Reply;
 
@@ -84,6 +84,8 @@ export type Decision<E> =
   /** At least one event. Whether the player reads it as ack or nack, `reply` tells. */
   | { readonly kind: 'events'; readonly events: readonly E[] }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** This was done before (a request key seen again): the runtime reads those events from the log and answers by `reply`. */
+  | { readonly kind: 'repeat'; readonly version: number; readonly events: number }
   /** Nothing to do and nothing to say: a wake that came too early. */
   | { readonly kind: 'nothing' };
 
