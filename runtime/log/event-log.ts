@@ -80,7 +80,7 @@ export type AppendOutcome =
   | { readonly kind: 'appended'; readonly position: Position }
   | { readonly kind: 'conflict'; readonly head: Version }
   | { readonly kind: 'fenced'; readonly epoch: number }
-  | { readonly kind: 'refused'; readonly reason: 'full' | 'too_large' | 'busy'; readonly message: string }
+  | { readonly kind: 'refused'; readonly reason: 'full' | 'too_large' | 'busy' | 'damaged'; readonly message: string }
   | { readonly kind: 'ambiguous'; readonly message: string };
 
 /** Thrown by {@link EventLog.take} when a higher epoch has taken the slot. */

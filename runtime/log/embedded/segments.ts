@@ -1,0 +1,162 @@
+/**
+ * The folder of segment files: `00000001.seg`, `00000002.seg`, … Each is filled with zeros before it is used, so that an
+ * append changes no metadata and one O_DSYNC write is one trip to the disk. Owns the open files (one descriptor each for
+ * appending and, bounded, for reading) and the preparation of the next segment; knows nothing of what is in them.
+ *
+ * A segment begins with 64 bytes: mark, format, number, size, checksum. A half prepared one is called `.new` and is thrown
+ * away at the next start.
+ */
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Timers } from '../../kernel/timer.ts';
+import { LogDamagedError } from '../event-log.ts';
+import type { Disk, DiskFile } from './disk.ts';
+
+export const segmentHeaderBytes = 64;
+export const segmentBytesDefault = 64 * 1024 * 1024;
+export const segmentBytesMin = 16 * 1024;
+const segmentMark = 'HUNTSEG1';
+const zeroChunkBytes = 1024 * 1024;
+/** Between two chunks of zeros, so that preparing a segment does not starve the commits of the disk. */
+const zeroPauseMs = 4;
+const readersMax = 64;
+
+export const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.seg`;
+const segmentPattern = /^(\d{8,})\.seg$/;
+
+/** Numbers of the segments in the folder, rising. */
+export async function listSegments(disk: Disk, folder: string): Promise<number[]> {
+  const numbers: number[] = [];
+  for (const name of await disk.list(folder)) {
+    const match = segmentPattern.exec(name);
+    if (match !== null) numbers.push(Number(match[1]));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+export function segmentHeader(number: number, size: number): Buffer {
+  const header = Buffer.alloc(segmentHeaderBytes);
+  header.write(segmentMark, 'latin1');
+  header.writeUInt32LE(number, 8);
+  header.writeUInt32LE(size, 12);
+  header.writeUInt32LE(crc32(header.subarray(0, 16)), 16);
+  return header;
+}
+
+/** The segment's size by its header, or undefined if the header is damaged. */
+export function segmentSizeOf(header: Buffer, number: number): number | undefined {
+  if (header.length < segmentHeaderBytes || header.toString('latin1', 0, 8) !== segmentMark) return undefined;
+  if (crc32(header.subarray(0, 16)) !== header.readUInt32LE(16) || header.readUInt32LE(8) !== number) return undefined;
+  return header.readUInt32LE(12);
+}
+
+/** A segment that can be appended to. */
+export interface OpenSegment {
+  readonly number: number;
+  readonly size: number;
+  readonly file: DiskFile;
+}
+
+export class Segments {
+  readonly #readers = new Map<number, Promise<DiskFile>>();
+
+  constructor(
+    private readonly disk: Disk,
+    readonly folder: string,
+    private readonly timers: Timers,
+    /** Descriptors for appending are opened with O_DSYNC. */
+    readonly syncs: boolean,
+    /** Size of new segments. */
+    readonly bytes: number,
+  ) {}
+
+  path(number: number): string {
+    return join(this.folder, segmentName(number));
+  }
+
+  async list(): Promise<number[]> {
+    for (const name of await this.disk.list(this.folder)) {
+      if (name.endsWith('.new')) await this.disk.remove(join(this.folder, name));
+    }
+    return listSegments(this.disk, this.folder);
+  }
+
+  /** Makes segment `number`: zeros, header, synced, and only then under its name. */
+  async prepare(number: number): Promise<OpenSegment> {
+    const temporary = `${this.path(number)}.new`;
+    const file = await this.disk.open(temporary, { create: true });
+    try {
+      const zeros = Buffer.alloc(Math.min(zeroChunkBytes, this.bytes));
+      for (let offset = 0; offset < this.bytes; offset += zeros.length) {
+        if (offset > 0) await new Promise<void>((resolve) => this.timers.after(zeroPauseMs, resolve));
+        await file.write(zeros.subarray(0, Math.min(zeros.length, this.bytes - offset)), offset);
+        await file.sync();
+      }
+      await file.write(segmentHeader(number, this.bytes), 0);
+      await file.sync();
+      await file.close();
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await this.disk.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    await this.disk.rename(temporary, this.path(number));
+    await this.disk.syncFolder(this.folder);
+    return this.openForAppend(number, this.bytes);
+  }
+
+  async openForAppend(number: number, size: number): Promise<OpenSegment> {
+    return { number, size, file: await this.disk.open(this.path(number), { syncs: this.syncs }) };
+  }
+
+  /** `into.length` bytes of a segment. Throws {@link LogDamagedError} when they are not there. */
+  async read(number: number, into: Buffer, offset: number): Promise<void> {
+    let reader = this.#readers.get(number);
+    if (reader === undefined) {
+      reader = this.disk.open(this.path(number), { readOnly: true });
+      this.#readers.set(number, reader);
+      if (this.#readers.size > readersMax) {
+        const [oldest, file] = this.#readers.entries().next().value as [number, Promise<DiskFile>];
+        this.#readers.delete(oldest);
+        // A read that is under way finishes on its own descriptor first: closing waits behind it.
+        void file
+          .then((open) => this.timers.after(10_000, () => void open.close().catch(() => undefined)))
+          .catch(() => undefined);
+      }
+    }
+    let file: DiskFile;
+    try {
+      file = await reader;
+    } catch (error) {
+      this.#readers.delete(number);
+      throw new LogDamagedError(`segment ${segmentName(number)} cannot be opened: ${(error as Error).message}`);
+    }
+    const got = await file.read(into, offset);
+    if (got < into.length)
+      throw new LogDamagedError(
+        `segment ${segmentName(number)} ends at ${offset + got}: bytes up to ${offset + into.length} are missing`,
+      );
+  }
+
+  /** The whole segment, for scanning at the start. */
+  async load(number: number): Promise<{ bytes: Buffer; size: number | undefined }> {
+    const file = await this.disk.open(this.path(number), { readOnly: true });
+    try {
+      const header = Buffer.alloc(segmentHeaderBytes);
+      const got = await file.read(header, 0);
+      const size = segmentSizeOf(header.subarray(0, got), number);
+      const bytes = Buffer.allocUnsafeSlow(size ?? this.bytes);
+      const length = await file.read(bytes, 0);
+      return { bytes: bytes.subarray(0, length), size };
+    } finally {
+      await file.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const reader of this.#readers.values()) {
+      await reader.then((file) => file.close()).catch(() => undefined);
+    }
+    this.#readers.clear();
+  }
+}

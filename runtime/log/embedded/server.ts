@@ -1,0 +1,307 @@
+/**
+ * The log process: the one writer of one folder of segments (see README.md). Owns the start (lock, recovery, listening), the
+ * connections and the timers; appends are judged in intake.ts, committed in commit-lane.ts, read in reader.ts.
+ *
+ * A host starts it with {@link EmbeddedLogServer.start} in a process of its own: one writer, so that a stopped node can
+ * stop nobody else's appends.
+ */
+
+import { rm } from 'node:fs/promises';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Cancel, Timers } from '../../kernel/timer.ts';
+import { CommitLane, type Committed } from './commit-lane.ts';
+import { Damage } from './damage.ts';
+import { type Disk, systemDisk } from './disk.ts';
+import { FeedLink } from './feed-link.ts';
+import { IndexStore } from './index-store.ts';
+import { Intake } from './intake.ts';
+import { type Lock, lockFolder } from './lock.ts';
+import { Pages } from './pages.ts';
+import { Reader } from './reader.ts';
+import { recover } from './recovery.ts';
+import { Requests } from './requests.ts';
+import { Segments, segmentBytesDefault, segmentBytesMin } from './segments.ts';
+import type { StreamEntry } from './stream-index.ts';
+import { TailCache } from './tail-cache.ts';
+import { BodyWriter, logFrame, protocolNumber } from './wire.ts';
+
+const indexFlushMs = 4_000;
+const indexFlushRecords = 100_000;
+const streamsInMemoryMax = 200_000;
+const tailCacheBytesMax = 64 * 1024 * 1024;
+const lockPatienceMs = 10_000;
+
+/** As pino has it. */
+export interface LogLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface EmbeddedLogServerOptions {
+  /** Segments, index and pages live here. */
+  readonly dir: string;
+  readonly socketPath: string;
+  /** `power`: an acknowledged append survives power loss. `process`: it survives the end of every process. */
+  readonly sync: 'power' | 'process';
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: LogLogger;
+  readonly disk?: Disk;
+  readonly segmentBytes?: number;
+  readonly tailCacheBytes?: number;
+  readonly streamsInMemory?: number;
+  readonly indexFlushMs?: number;
+  readonly lockPatienceMs?: number;
+}
+
+export interface LogServerStats {
+  readonly commits: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly links: number;
+  readonly subscriptions: number;
+  readonly feedCuts: number;
+  readonly streamsInMemory: number;
+  readonly unindexed: number;
+  readonly waitingBytes: number;
+  readonly damages: number;
+  /** Why appends are refused at present. */
+  readonly trouble: string | undefined;
+}
+
+export class EmbeddedLogServer {
+  readonly #links = new Set<FeedLink>();
+  readonly #damage = new Damage();
+  #server: Server | undefined;
+  #cancelFlush: Cancel | undefined;
+  #numbering = 0;
+  #records = 0;
+  #bytes = 0;
+  #feedCuts = 0;
+  #closed = false;
+
+  private constructor(
+    private readonly options: EmbeddedLogServerOptions,
+    private readonly lock: Lock,
+    private readonly segments: Segments,
+    private readonly index: IndexStore,
+    private readonly pages: Pages,
+    private readonly cache: TailCache,
+  ) {}
+
+  #lane!: CommitLane;
+  #intake!: Intake;
+  #requests!: Requests;
+
+  /** Locks the folder, recovers what a crash left, and listens. Rejects when another process holds the folder or the socket. */
+  static async start(options: EmbeddedLogServerOptions): Promise<EmbeddedLogServer> {
+    const { dir, clock, timers, logger } = options;
+    const disk = options.disk ?? systemDisk;
+    const segmentBytes = options.segmentBytes ?? segmentBytesDefault;
+    if (segmentBytes < segmentBytesMin)
+      throw new RangeError(`segment size ${segmentBytes}: at least ${segmentBytesMin} bytes`);
+    await disk.makeFolder(join(dir, 'segments'));
+    const lock = await lockFolder(dir, clock, timers, options.lockPatienceMs ?? lockPatienceMs);
+    try {
+      const lossy = lock.rebooted && options.sync === 'process';
+      // After a power loss the unsynced end of the log may be gone, and pages must never be ahead of the log (I8: they are disposable).
+      if (lossy) await rm(join(dir, 'pages'), { recursive: true, force: true });
+      const segments = new Segments(disk, join(dir, 'segments'), timers, options.sync === 'power', segmentBytes);
+      const index = new IndexStore(join(dir, 'index'), timers, options.streamsInMemory ?? streamsInMemoryMax);
+      const pages = new Pages(join(dir, 'pages'));
+      const cache = new TailCache(options.tailCacheBytes ?? tailCacheBytesMax);
+      const server = new EmbeddedLogServer(options, lock, segments, index, pages, cache);
+      await server.#recover(lossy);
+      await server.#listen();
+      logger.info({ dir, sync: options.sync, end: server.#lane.end }, 'the log serves');
+      return server;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  async #recover(lossy: boolean): Promise<void> {
+    const { clock, timers, logger } = this.options;
+    this.index.loadDamage(this.#damage);
+    const found = await recover(this.segments, this.index, this.#damage, lossy);
+    if (found.tornBytes > 0)
+      logger.warn({ bytes: found.tornBytes }, 'cut the torn tail of a commit that was never acknowledged');
+    if (this.#damage.any)
+      logger.error(
+        { damage: this.#damage.toJSON() },
+        'the log is damaged: what is affected is refused, the rest is served',
+      );
+    this.#lane = new CommitLane(
+      this.segments,
+      found,
+      clock,
+      timers,
+      (commit) => this.#committed(commit),
+      (message) => logger.error({}, message),
+    );
+    const reader = new Reader(this.segments, this.index, this.cache, this.#damage, () => {
+      logger.error({ damage: this.#damage.toJSON() }, 'a read found damage');
+      this.index
+        .saveDamage(this.#damage)
+        .catch((error: Error) => logger.error({ error: error.message }, 'the damage cannot be written down'));
+    });
+    this.#intake = new Intake(this.#lane, this.index, reader, this.#damage);
+    this.#requests = new Requests(this.#lane, this.index, reader, this.#damage, this.pages);
+    this.#cancelFlush = timers.every(this.options.indexFlushMs ?? indexFlushMs, () => void this.#flushIndex());
+  }
+
+  async #listen(): Promise<void> {
+    const { socketPath, disk = systemDisk } = this.options;
+    if (await answers(socketPath))
+      throw new Error(`somebody else listens on ${socketPath}: choose another socket or stop it`);
+    await disk.remove(socketPath);
+    const server = createServer((socket) => this.#accept(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(socketPath, resolve);
+    });
+    this.#server = server;
+  }
+
+  #accept(socket: Socket): void {
+    const link = new FeedLink(
+      `link ${++this.#numbering}`,
+      socket,
+      (from, type, payload) => this.#frame(from, type, payload),
+      (from, error) => {
+        this.#feedCuts += from.cuts;
+        from.end();
+        this.#links.delete(from);
+        if (error !== undefined)
+          this.options.logger.warn(
+            { link: from.name, error: error.message },
+            'ended a link that sent what no client sends',
+          );
+      },
+    );
+    this.#links.add(link);
+    link.send(new BodyWriter().u32(protocolNumber).u32(this.#lane.bodyBytesMax).frame(logFrame.welcome));
+  }
+
+  #frame(link: FeedLink, type: number, payload: Buffer): void {
+    if (type === logFrame.append) this.#intake.frame(link, payload);
+    else if (type === logFrame.request) this.#requests.frame(link, payload);
+    else if (type === logFrame.ping) link.send(new BodyWriter().frame(logFrame.pong));
+    else throw new RangeError(`a frame of type ${type}`);
+  }
+
+  /** Durable now: visible to readers, sent to subscribers; the lane answers the appends when this returns. */
+  #committed(commit: Committed): void {
+    for (const link of this.#links) link.socket.cork();
+    const { bytes, records, position } = commit;
+    const { streams, slots, boundary } = this.index;
+    if (bytes.length > 0) this.cache.add(position, bytes);
+    const targets: FeedLink[] = [];
+    for (const record of records) {
+      const entry = record.entry;
+      if (record.source === undefined || entry === undefined) continue;
+      this.#records++;
+      streams.add(entry, record.version, record.count, record.position, record.length, boundary);
+      slots.add(record.slot, record.position, record.length, boundary);
+      if (entry.subscribers === undefined) continue;
+      const start = record.position - position;
+      for (const target of entry.subscribers as Set<FeedLink>)
+        if (target.offer(entry, start, start + record.length)) targets.push(target);
+    }
+    this.#bytes += bytes.length;
+    for (const target of targets) target.deliver(bytes, () => entriesOf(records));
+    // The lane answers the appends in this very turn: one write a link for records and answers.
+    queueMicrotask(() => {
+      for (const link of this.#links) link.socket.uncork();
+    });
+    if (streams.unindexed >= indexFlushRecords) void this.#flushIndex();
+  }
+
+  async #flushIndex(): Promise<void> {
+    const { streams } = this.index;
+    if (streams.unindexed === 0 || this.#lane.writing) {
+      if (streams.unindexed > 0) this.#flushSoon();
+      return;
+    }
+    await this.#checkpoint().catch((error: Error) =>
+      this.options.logger.error({ error: error.message }, 'the index cannot be written: it is tried again'),
+    );
+  }
+
+  /** A checkpoint is taken between two commits, so that its slot chain is that of its position. */
+  #flushSoon(): void {
+    this.#lane.afterCommit(() => void this.#flushIndex());
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { epochs, slotLast, end } = this.#lane;
+    await this.index.flush(
+      { position: end, epochs: Float64Array.from(epochs), slotLast: Float64Array.from(slotLast) },
+      () => this.#lane.sync(),
+    );
+  }
+
+  stats(): LogServerStats {
+    let subscriptions = 0;
+    let feedCuts = this.#feedCuts;
+    for (const link of this.#links) {
+      subscriptions += link.subscriptions.size;
+      feedCuts += link.cuts;
+    }
+    return {
+      commits: this.#lane.commits,
+      records: this.#records,
+      bytes: this.#bytes,
+      links: this.#links.size,
+      subscriptions,
+      feedCuts,
+      streamsInMemory: this.index.streams.size,
+      unindexed: this.index.streams.unindexed,
+      waitingBytes: this.#lane.waitingBytes,
+      damages: this.#damage.count,
+      trouble: this.#lane.trouble,
+    };
+  }
+
+  /** Finishes what waits, writes the index to its end, and lets the folder go. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelFlush?.();
+    const server = this.#server;
+    const stopped = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
+    await this.#lane.drain();
+    for (const link of this.#links) link.socket.end();
+    await this.index.settled();
+    await this.#checkpoint().catch((error: Error) =>
+      this.options.logger.error({ error: error.message }, 'the index is behind: the next start reads more'),
+    );
+    await this.#lane.close();
+    for (const link of this.#links) link.end();
+    await stopped;
+    await this.segments.close();
+    await this.index.close();
+    await this.pages.close();
+    await this.lock.release();
+  }
+}
+
+function* entriesOf(records: Committed['records']): Iterable<StreamEntry> {
+  for (const record of records) if (record.source !== undefined && record.entry !== undefined) yield record.entry;
+}
+
+/** Whether a living process accepts on the socket; a file left behind by a killed one does not. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
