@@ -90,6 +90,7 @@ function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, ht
     http: `http://${urlHost(config.host)}:${http}`,
     ...(grpc === undefined ? {} : { grpc: `${urlHost(config.host)}:${grpc}` }),
     reports: true,
+    endsBy0: role !== 'log',
     essential: true,
   };
 }
@@ -101,6 +102,7 @@ export const planDemo = (config: Config): ChildPlan => ({
   argv: [demo, '--data-dir', config.dataDir],
   logFile: logFileOf(config, 'demo'),
   reports: false,
+  endsBy0: true,
   essential: false,
 });
 

@@ -24,6 +24,8 @@ export interface ChildPlan {
   readonly grpc?: string;
   /** Whether it says so when it is ready; one that does not is up as soon as it runs. */
   readonly reports: boolean;
+  /** Whether exit 0 means that it is done for good (a drained node, say). */
+  readonly endsBy0: boolean;
   /** Whether the cluster is only ready with it. */
   readonly essential: boolean;
 }
@@ -36,7 +38,7 @@ export interface ChildReport {
 export interface ChildPorts {
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Undefined: a child that died stays dead. */
+  /** False: a child that died stays dead. */
   readonly respawn: boolean;
   /** Called after every change of state. */
   changed(child: Child): void;
@@ -152,7 +154,7 @@ export class Child {
 
   #onEnd(code: number | null, signal: string | null): void {
     this.#lastCode = code;
-    if (this.#stopping || code === 0 || !this.#ports.respawn) {
+    if (this.#stopping || (code === 0 && this.plan.endsBy0) || !this.#ports.respawn) {
       this.#state = { kind: 'ended', code, signal };
     } else {
       const cancel = this.#ports.timers.after(respawnMs, () => {

@@ -50,7 +50,10 @@ export async function runRole(
   const supervised = process.send !== undefined;
   for (const warning of warnings) logger.warn(warning);
   logger.info({ pid: process.pid, config: describeConfig(config) }, 'starting');
-  if (supervised) process.on('disconnect', () => process.exit(exitFault));
+  if (supervised) {
+    if (!process.connected) return exitFault;
+    process.on('disconnect', () => process.exit(exitFault));
+  }
   for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(fault, (error: unknown) => {
       logger.fatal({ err: error }, fault);
@@ -68,10 +71,11 @@ export async function runRole(
   const context = { config, name, logger, registry, clock: systemClock, random: systemRandom, timers: systemTimers };
   let running: RunningRole;
   try {
-    running = await Promise.race([
-      start(context),
-      ended.then((signal): never => process.exit(signal === '' ? exitFault : 0)),
-    ]);
+    const starting = start(context);
+    const first = await Promise.race([starting, ended]);
+    // Told to end while it was starting: nothing is under way yet.
+    if (typeof first === 'string') return 0;
+    running = first;
     const { probes } = running;
     if (probes !== undefined) {
       const tokens = lazily(() => new Tokens(systemClock, systemRandom, readTokenKeys(config)));

@@ -22,11 +22,13 @@ import { tokenKeyFile } from './secrets.ts';
 
 /** The log may have a long tail to check before it serves. */
 const logStartMs = 60_000;
+/** A child that never became ready in so many tries will not. */
+const startTriesMax = 5;
 const formMs = 20_000;
 /** Together below the 30 s in which `hunt up` ends. */
-const gatewayStopMs = 9_000;
-const nodeStopMs = 9_000;
-const logStopMs = 6_000;
+const gatewayStopMs = 8_000;
+const nodeStopMs = 8_000;
+const logStopMs = 9_000;
 /** Changes that come together are written together. */
 const writeDelayMs = 15;
 const rotateEveryMs = 60_000;
@@ -173,7 +175,7 @@ export class Supervisor {
 
   async #form(): Promise<void> {
     const { clock, random, timers } = this.#ports;
-    this.#backend = await connectBackend(this.#config, 'supervisor');
+    this.#backend = await connectBackend(this.#config);
     const viewLog = await ViewLog.open({ log: this.#backend.log, feed: this.#backend.feed, clock, random, timers });
     this.#viewLog = viewLog;
     viewLog.onChange(() => this.#changed());
@@ -259,7 +261,10 @@ export class Supervisor {
         if (this.#state === 'stopping') return end(() => reject(new StartError('stopped while starting', 0)));
         // A wrong configuration does not get better by trying again; anything else may.
         const refused = this.#children.find(
-          (child) => !child.everReady && (child.lastCode === 2 || (child.gone && child.plan.essential)),
+          (child) =>
+            !child.everReady &&
+            child.plan.essential &&
+            (child.lastCode === 2 || child.gone || child.restarts >= startTriesMax),
         );
         if (refused !== undefined && !this.#everReady) {
           end(() =>
