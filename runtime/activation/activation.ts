@@ -1,0 +1,513 @@
+import type { ErrorCode } from '../../proto/error-code.ts';
+import { type StreamId, systemPlayer, type Version } from '../../proto/ids.ts';
+import { Flights } from '../command/flights.ts';
+import { Mailbox } from '../command/mailbox.ts';
+import { type Answer, OutputGate } from '../command/output-gate.ts';
+import type { CommandRequest, ReadRequest, Request } from '../command/request.ts';
+import { runTurn } from '../command/turn.ts';
+import type { ActorEvent } from '../decider.ts';
+import { type ActorKind, type ActorLimits, UnreadableEventError } from '../define-actor.ts';
+import type { AppendOutcome } from '../log/event-log.ts';
+import type { ActorState } from './actor-state.ts';
+import type { NodeContext, Runnable, SlotContext } from './context.ts';
+import { type Doubt, resolveDoubt } from './doubt.ts';
+import { fetchEvents } from './fetch-events.ts';
+import { type EndReason, type Life, type LifeStep, transition } from './lifecycle.ts';
+import { HistoryLostError, load, pause } from './loading.ts';
+import { lookBack, type Scan, scanMembers } from './long-reads.ts';
+import type { Page } from './page.ts';
+import { PageArrivals } from './page-arrivals.ts';
+import { eventIn, findRecord, RecentRecords } from './recent-records.ts';
+import { type Saveable, writeBehind } from './write-behind.ts';
+
+/** Why requests get no answer from an activation that ended, and whether another may try them at once. */
+const endings: Record<EndReason, { readonly carry: boolean; readonly code: ErrorCode; readonly message: string }> = {
+  idle: { carry: true, code: 'BUSY', message: 'the actor was put to sleep: send it again' },
+  memory: { carry: true, code: 'BUSY', message: 'the actor was put to sleep: send it again' },
+  pages_lost: { carry: true, code: 'BUSY', message: 'the actor is rebuilt from its log: send it again' },
+  fault: { carry: true, code: 'BUSY', message: 'the actor starts again after a fault: send it again' },
+  load_failed: { carry: true, code: 'BUSY', message: 'the actor could not be loaded: send it again' },
+  handoff: { carry: false, code: 'NOT_OWNER', message: 'the slot moves to another node: send it there' },
+  conflict: { carry: false, code: 'NOT_OWNER', message: 'another node wrote this log: ask for the present owner' },
+  fenced: { carry: false, code: 'NOT_OWNER', message: 'the slot has a newer owner: ask for it' },
+  refused: { carry: false, code: 'BUSY', message: 'the log takes no appends at present: send it again' },
+  ambiguous: {
+    carry: false,
+    code: 'NOT_OWNER',
+    message: 'the outcome of an append is not known: ask for the present owner',
+  },
+  log_unavailable: { carry: false, code: 'BUSY', message: 'the log cannot be reached: send it again' },
+  unreadable: {
+    carry: false,
+    code: 'HUNT_UNREADABLE',
+    message: 'the log holds an event that this release cannot read: update the node',
+  },
+};
+
+/**
+ * One actor in memory.
+ *
+ * Owns: its state, its mailbox, what it has in flight, and the gate that its answers wait at. Does not own the slot, which
+ * makes it and hears of its end, nor the log, which alone decides what happened (I2). Keeps I1 (nothing leaves before what
+ * it observed is durable), I4 (receipts are judged first) and I5 (mailbox and flights are bounded).
+ */
+export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Saveable<H, M, A, E> {
+  life: Life = { kind: 'loading' };
+  isQueued = false;
+  readonly mailbox = new Mailbox<Request<A, E>>();
+  readonly gate = new OutputGate();
+  readonly flights: Flights;
+  readonly scans = new Set<Scan>();
+  /** Reads that left the mailbox for longer than a turn. */
+  readonly longReads = new Set<ReadRequest<E>>();
+  readonly pages: PageArrivals<M, E>;
+  durable = 0;
+  savedTo = 0;
+  headerBytes = 0;
+  /** Monotonic; 0 while the store holds everything. */
+  dirtySince = 0;
+  usedAt: number;
+  /** The last wake that found nothing to do: not run again before that time unless something happened. */
+  idleWake = { version: -1, until: 0 };
+  #state: ActorState<H, M, A, E> | undefined;
+  #recent = new RecentRecords();
+  #provedAt = Number.NEGATIVE_INFINITY;
+  #isProving = false;
+  #isSaving = false;
+  #isSettlingDoubt = false;
+  #faultReason: EndReason = 'fault';
+  #fault: unknown;
+  /** So that actors that began together do not write together. */
+  readonly #spread: number;
+  #quiet: { readonly pack: () => void; readonly done: (isQuiet: boolean) => void }[] = [];
+
+  constructor(
+    readonly node: NodeContext,
+    readonly slot: SlotContext,
+    readonly kind: ActorKind<H, M, A, E>,
+    readonly stream: StreamId,
+    readonly limits: ActorLimits,
+  ) {
+    this.flights = new Flights(node.limits.pipelineAppendsMax, node.limits.pipelineBytesMax);
+    this.pages = new PageArrivals<M, E>(this);
+    this.usedAt = node.clock.monotonic();
+    this.#spread = 0.75 + node.random.next() / 2;
+  }
+
+  get state(): ActorState<H, M, A, E> {
+    if (this.#state === undefined) throw new Error(`${this.stream.kind} ${this.stream.id} is not loaded`);
+    return this.#state;
+  }
+  get isOver(): boolean {
+    return this.life.kind === 'ended';
+  }
+  get isIdle(): boolean {
+    return (
+      this.life.kind === 'active' &&
+      this.mailbox.size === 0 &&
+      this.flights.size === 0 &&
+      this.gate.isEmpty &&
+      this.longReads.size === 0 &&
+      !this.#isSaving
+    );
+  }
+  get bytes(): number {
+    return this.headerBytes * 4 + 4_096;
+  }
+  /** Much is in the log alone, or for long; a large actor may have more in the log before a save pays. */
+  get isSaveDue(): boolean {
+    if (this.life.kind === 'loading' || this.isOver || this.#isSaving || this.dirtySince === 0) return false;
+    const { limits, clock } = this.node;
+    const tailMax = Math.max(
+      limits.tailEventsMax,
+      Math.min(this.state.members.pageCount * 8, limits.tailEventsMax * 10),
+    );
+    return this.tailEvents > tailMax || clock.monotonic() - this.dirtySince > limits.dirtyMs * this.#spread;
+  }
+  get tailEvents(): number {
+    return this.durable - this.savedTo;
+  }
+
+  /** Resolves when the activation is active, or over. */
+  loaded: Promise<void> = Promise.resolve();
+
+  start(rebuild: boolean): Promise<void> {
+    this.loaded = this.#start(rebuild);
+    return this.loaded;
+  }
+
+  async #start(rebuild: boolean): Promise<void> {
+    const { clock, limits, metrics } = this.node;
+    const began = clock.monotonic();
+    for (let wait = 50; ; wait = Math.min(wait * 2, 1_000)) {
+      try {
+        const loaded = await load(this.node, this.kind, this.stream, this.limits.pageMembersMax, rebuild);
+        if (this.isOver) return loaded.state.members.dispose();
+        this.#state = loaded.state;
+        this.#recent = loaded.recent;
+        this.#provedAt = loaded.provedAt;
+        this.durable = loaded.state.version;
+        this.savedTo = loaded.savedTo;
+        this.headerBytes = loaded.headerBytes;
+        if (this.tailEvents > 0) this.dirtySince = clock.monotonic();
+        break;
+      } catch (error) {
+        if (this.isOver) return;
+        if (error instanceof UnreadableEventError || error instanceof HistoryLostError)
+          return this.end('unreadable', error);
+        if (!isLogTrouble(error)) return this.end('load_failed', error);
+        if (clock.monotonic() - began > limits.loadingMs) return this.end('log_unavailable', error);
+        await pause(this.node, wait);
+        if (this.isOver) return;
+      }
+    }
+    metrics.observe('hunt_activation_seconds', (clock.monotonic() - began) / 1_000);
+    this.#step({ step: 'loaded' });
+    this.armAlarm();
+    this.node.ready(this);
+  }
+
+  /** Takes the request in, or refuses it with a named error; never throws. */
+  enqueue(request: Request<A, E>): void {
+    const { waiting, cache } = this.node;
+    this.usedAt = this.node.clock.monotonic();
+    if (this.life.kind === 'ended' || this.life.kind === 'draining')
+      return request.fail(endings.handoff.code, endings.handoff.message);
+    if (this.mailbox.size >= this.limits.mailboxCommandsMax)
+      return request.fail('BUSY', `${this.limits.mailboxCommandsMax} commands wait for this actor: send it again`);
+    if (cache.tooDirty && request.kind !== 'read')
+      return request.fail('BUSY', 'too much waits to be written to the page store: send it again');
+    waiting.add(request.bytes);
+    this.mailbox.push(request);
+    if (this.life.kind !== 'loading' && !this.state.members.allResident) this.#prefetch(request);
+    this.node.ready(this);
+  }
+
+  runTurn(): void {
+    if (this.life.kind !== 'active' && this.life.kind !== 'draining') return;
+    if (this.flights.isFull || this.#quiet.length > 0) return;
+    runTurn(this);
+    if (this.life.kind === 'draining') this.#settleDrain();
+  }
+
+  /** Asks for the pages of rows that are not in memory, on behalf of the request. False: all are there. */
+  want(request: Request<A, E>, memberIds: readonly string[]): boolean {
+    return this.pages.want(request, memberIds);
+  }
+
+  /** As {@link want}, on behalf of the alarm. True: all are there. */
+  wantForWake(memberIds: readonly string[]): boolean {
+    const waiting = { lane: systemPlayer, blocked: 0 };
+    return !this.pages.want(waiting, memberIds);
+  }
+
+  /** One turn's events. The outcome comes later, and nothing leaves before. */
+  append(version: number, count: number, bytes: Uint8Array): void {
+    const { metrics, clock } = this.node;
+    const flight = {
+      version,
+      count,
+      bytes,
+      sentAt: clock.monotonic(),
+      outcome: undefined as AppendOutcome | undefined,
+    };
+    this.flights.add(flight);
+    if (this.dirtySince === 0) this.dirtySince = flight.sentAt;
+    metrics.observe('hunt_batch_events', count);
+    void this.slot.writer
+      .append(this.stream, (version - 1) as Version, count, bytes)
+      .catch((error: unknown): AppendOutcome => ({ kind: 'ambiguous', message: String(error) }))
+      .then((outcome) => {
+        flight.outcome = outcome;
+        metrics.observe('hunt_append_seconds', (clock.monotonic() - flight.sentAt) / 1_000);
+        metrics.count('hunt_appends_total', 1, outcome.kind);
+        this.#settle();
+      })
+      .catch((error: unknown) => {
+        this.node.report(this.node.random.token(6), this.stream, error);
+        this.end('fault', error);
+      });
+  }
+
+  /** The answers of a turn; they leave when the last event they observed is durable and, if that was long ago, still the last. */
+  answer(answers: readonly Answer[], version: number): void {
+    if (answers.length === 0) return;
+    this.gate.hold(version, answers);
+    if (this.flights.size > 0) return;
+    const proved = Math.max(this.#provedAt, this.slot.provedAt);
+    if (this.node.clock.monotonic() - proved <= this.node.limits.heardMs) this.gate.release(this.durable);
+    else if (!this.#isProving) void this.#prove();
+  }
+
+  /** The event, from what is in memory; undefined: only the log has it. */
+  heldEvent(version: number): E | undefined {
+    const record = findRecord(this.flights.all, version) ?? this.#recent.find(version);
+    return record === undefined ? undefined : eventIn(record, version, this.kind.events);
+  }
+
+  /** Reads earlier events from the log on behalf of the request, which waits until then. */
+  fetch(request: CommandRequest<A, E>, versions: readonly number[]): void {
+    request.blocked++;
+    request.found ??= new Map();
+    void fetchEvents(this.node, this.kind, this.stream, versions, request.found).then(() => {
+      request.blocked--;
+      this.node.ready(this);
+    });
+  }
+
+  lookBack(request: ReadRequest<E>, version: number): void {
+    void lookBack(this, request, version);
+  }
+  scan(request: ReadRequest<E>): void {
+    void scanMembers(this, request);
+  }
+
+  /** A decision or a fold threw. What was decided before stands; nothing else is decided on this state. */
+  fault(error: unknown, instance: string): void {
+    this.node.report(instance, this.stream, error);
+    this.#fail('fault', error);
+  }
+
+  pagesLost(): void {
+    this.#fail('pages_lost', undefined);
+  }
+
+  armAlarm(): void {
+    if (this.kind.decider.wake !== undefined) this.slot.alarm(this.stream, this.kind.decider.alarm(this.state.header));
+  }
+
+  // Write-behind.
+
+  quiesce(pack: () => void): Promise<boolean> {
+    if (this.isOver) return Promise.resolve(false);
+    return new Promise((done) => {
+      this.#quiet.push({ pack, done });
+      this.#settleQuiet();
+    });
+  }
+
+  bring(pages: readonly Page<M, E>[]): Promise<void> {
+    return this.pages.bring(pages);
+  }
+
+  saved(version: number, headerBytes: number): void {
+    this.savedTo = Math.max(this.savedTo, version);
+    this.headerBytes = headerBytes;
+    this.dirtySince = this.tailEvents > 0 || this.flights.size > 0 ? this.node.clock.monotonic() : 0;
+  }
+
+  /** Writes pages behind; at most once at a time. */
+  async save(): Promise<boolean> {
+    if (this.#isSaving || this.life.kind === 'loading' || this.isOver) return false;
+    this.#isSaving = true;
+    try {
+      const isSaved = await writeBehind(this.node, this);
+      // A store that refuses is not asked again at once.
+      if (!isSaved && !this.isOver) this.dirtySince = this.node.clock.monotonic();
+      return isSaved;
+    } finally {
+      this.#isSaving = false;
+    }
+  }
+
+  /** Puts the actor to sleep unless something came up meanwhile. */
+  async sleep(reason: 'idle' | 'memory', force: boolean): Promise<void> {
+    if (!this.isIdle) return;
+    const isSaved = this.tailEvents === 0 || (await this.save());
+    if (this.isIdle && (isSaved || force) && this.flights.size === 0) this.end(reason);
+  }
+
+  /** Hands over in good order: resolves when the activation is over. */
+  drain(deadlineMs: number): Promise<void> {
+    if (this.isOver) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.node.timers.after(deadlineMs, () => this.end('handoff'));
+      this.#drained.push(() => {
+        cancel();
+        resolve();
+      });
+      if (this.life.kind === 'loading') return this.end('handoff');
+      this.#step({ step: 'drain' });
+      this.node.ready(this);
+      this.#settleDrain();
+    });
+  }
+  readonly #drained: (() => void)[] = [];
+
+  end(reason: EndReason, error?: unknown): void {
+    if (this.isOver) return;
+    this.#step({ step: 'end', reason });
+    this.#state?.members.dispose();
+    const { carry, code, message } = endings[reason];
+    this.pages.giveUp();
+    // After a surely refused append the ones behind it are refused as well: each expects the version before.
+    const isDoubtful = this.flights.size > 0 && reason !== 'conflict' && reason !== 'fenced' && reason !== 'refused';
+    const left = this.mailbox.empty();
+    for (const request of left) this.node.waiting.remove(request.bytes);
+    const carried = carry ? left.filter((request) => request.blocked === 0) : [];
+    const explained =
+      reason === 'log_unavailable' || reason === 'refused'
+        ? `${message}${error === undefined ? '' : ` (${explain(error)})`}`
+        : message;
+    this.gate.fail(code, explained, isDoubtful);
+    for (const read of this.longReads) read.fail(code, explained);
+    this.longReads.clear();
+    for (const request of left) if (!carry || request.blocked > 0) request.fail(code, explained);
+    this.node.metrics.count('hunt_passivations_total', 1, reason);
+    for (const { done } of this.#quiet.splice(0)) done(false);
+    for (const resolve of this.#drained.splice(0)) resolve();
+    this.slot.ended(this.stream, reason, carried, error);
+  }
+
+  #step(step: LifeStep): void {
+    this.life = transition(this.life, step);
+  }
+
+  #fail(reason: EndReason, error: unknown): void {
+    if (this.isOver || this.life.kind === 'faulted') return;
+    if (this.life.kind === 'loading' || this.life.kind === 'doubting') return this.end(reason, error);
+    this.#faultReason = reason;
+    this.#fault = error;
+    this.#step({ step: 'fault' });
+    if (this.flights.size === 0) this.node.timers.soon(() => this.#settle());
+  }
+
+  #prefetch(request: Request<A, E>): void {
+    const { members, lastAt } = this.state;
+    if (request.kind === 'read') return;
+    if (request.seq > 0 && this.want(request, [request.player])) return;
+    if (members.allResident) return;
+    request.at = Math.max(this.node.clock.now(), lastAt);
+    try {
+      this.want(
+        request,
+        this.kind.decider.needs(request, this.state, (version) => this.heldEvent(version)),
+      );
+    } catch {
+      // The turn asks again, and answers for what goes wrong there.
+    }
+  }
+
+  /** Acts on the outcomes that are known, oldest append first. */
+  #settle(): void {
+    if (this.isOver) return;
+    if (this.life.kind === 'doubting') {
+      if (this.flights.allAnswered) void this.#settleDoubt();
+      return;
+    }
+    for (let flight = this.flights.first; flight?.outcome !== undefined; flight = this.flights.first) {
+      const { outcome } = flight;
+      if (outcome.kind === 'appended') {
+        this.slot.appended(outcome.position);
+        this.slot.provedAt = Math.max(this.slot.provedAt, flight.sentAt);
+        this.#landed();
+      } else if (outcome.kind === 'ambiguous') {
+        if (this.life.kind === 'faulted') return this.end('ambiguous');
+        this.#step({ step: 'doubt' });
+        if (this.flights.allAnswered) void this.#settleDoubt();
+        return;
+      } else return this.#lost(outcome, flight.version + flight.count - 1);
+      if (this.isOver) return;
+    }
+    if (this.life.kind === 'faulted') {
+      if (this.flights.size === 0) this.end(this.#faultReason, this.#fault);
+      return;
+    }
+    this.#settleQuiet();
+    if (this.mailbox.size > 0 && !this.flights.isFull) this.node.ready(this);
+    this.#settleDrain();
+  }
+
+  #landed(): void {
+    const flight = this.flights.land();
+    if (flight === undefined) return;
+    this.#recent.add(flight);
+    this.durable = flight.version + flight.count - 1;
+    this.node.metrics.count('hunt_events_total', flight.count);
+    this.gate.release(this.durable);
+    if (this.tailEvents > this.node.limits.tailEventsMax && this.isSaveDue) void this.save();
+  }
+
+  #lost(outcome: Exclude<AppendOutcome, { kind: 'appended' | 'ambiguous' }>, version: number): void {
+    if (outcome.kind === 'conflict') return this.end('conflict');
+    if (outcome.kind === 'fenced') {
+      this.end('fenced');
+      return this.slot.fenced(outcome.epoch);
+    }
+    if (outcome.reason === 'too_large')
+      this.gate.failAt(version, 'TOO_LARGE', `the log refuses a record of this size: ${outcome.message}`);
+    this.end('refused', outcome.message);
+  }
+
+  async #settleDoubt(): Promise<void> {
+    if (this.#isSettlingDoubt) return;
+    this.#isSettlingDoubt = true;
+    const doubt: Doubt = await resolveDoubt(this.node, this.stream, this.flights.all, () => this.isOver);
+    this.#isSettlingDoubt = false;
+    if (this.isOver) return;
+    for (let i = 0; i < doubt.committed; i++) this.#landed();
+    if (doubt.rest === 'none') {
+      this.#provedAt = Math.max(this.#provedAt, doubt.askedAt);
+      this.#step({ step: 'certain' });
+      this.#settle();
+      this.node.ready(this);
+    } else this.end(doubt.rest);
+  }
+
+  /** Asks the log whether this is still the last word, before what appended nothing may be answered. */
+  async #prove(): Promise<void> {
+    this.#isProving = true;
+    const { clock, limits, log } = this.node;
+    const began = clock.monotonic();
+    for (;;) {
+      const askedAt = clock.monotonic();
+      const { durable } = this;
+      try {
+        const head = await log.head(this.stream);
+        if (this.isOver) return;
+        if (head < durable || head > this.state.version) return this.end('conflict');
+        this.#provedAt = Math.max(this.#provedAt, askedAt);
+        this.#isProving = false;
+        return this.gate.release(this.durable);
+      } catch (error) {
+        if (this.isOver) return;
+        if (clock.monotonic() - began > limits.doubtMs) return this.end('log_unavailable', error);
+        await pause(this.node, 100);
+        if (this.isOver) return;
+      }
+    }
+  }
+
+  #settleQuiet(): void {
+    if (
+      this.#quiet.length === 0 ||
+      this.flights.size > 0 ||
+      this.life.kind === 'doubting' ||
+      this.life.kind === 'faulted'
+    )
+      return;
+    for (const { pack, done } of this.#quiet.splice(0)) {
+      pack();
+      done(true);
+    }
+    this.node.ready(this);
+  }
+
+  #settleDrain(): void {
+    if (
+      this.life.kind !== 'draining' ||
+      this.mailbox.size > 0 ||
+      this.flights.size > 0 ||
+      this.longReads.size > 0 ||
+      !this.gate.isEmpty
+    )
+      return;
+    if (this.tailEvents === 0) return this.end('handoff');
+    if (!this.#isSaving) void this.save().then(() => this.end('handoff'));
+  }
+}
+
+const explain = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Trouble of the log passes; anything else is a fault of the state or of the code. */
+const isLogTrouble = (error: unknown): boolean => error instanceof Error && error.name === 'LogUnavailableError';
