@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import files from '@fastify/static';
@@ -31,22 +31,24 @@ function contentPolicy(request: FastifyRequest): string {
   ].join('; ');
 }
 
-/** `/`, `/play[/{code}]`, `/console` and what they are made of, below `/assets/`. */
+/** Modules of the client SDK that a browser cannot or need not load. */
+const notForBrowsers = /^(msgpack-codec|scripted-server)\.js$|\.test\.js$/;
+const modulePattern = /^[a-z-]+\.js$/;
+
+/** `/`, `/play[/{code}]`, `/console` and what they are made of, below `/assets/`; the client SDK as it was built, below `/assets/sdk/`. */
 export const pageRoutes = (webRoot: string) => async (app: FastifyInstance) => {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('content-security-policy', contentPolicy(request));
     reply.header('referrer-policy', 'no-referrer');
     reply.header('permissions-policy', 'geolocation=(self)');
   });
-  await app.register(files, {
-    root: webRoot,
-    prefix: '/assets/',
-    wildcard: false,
-    index: false,
-    maxAge: 0,
-    schemaHide: true,
-  });
-  const page = (name: string) => async (_request: FastifyRequest, reply: FastifyReply) => reply.sendFile(name);
+  await app.register(files, { root: webRoot, prefix: '/assets/', wildcard: false, index: false, schemaHide: true });
+  const sdkRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'sdk');
+  for (const name of readdirSync(sdkRoot)) {
+    if (!modulePattern.test(name) || notForBrowsers.test(name)) continue;
+    app.get(`/assets/sdk/${name}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(name, sdkRoot));
+  }
+  const page = (name: string) => (_request: FastifyRequest, reply: FastifyReply) => reply.sendFile(name);
   app.get('/', { schema: { hide: true } }, page('index.html'));
   app.get('/console', { schema: { hide: true } }, page('console.html'));
   app.get('/play', { schema: { hide: true } }, page('play.html'));
