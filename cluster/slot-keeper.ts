@@ -72,6 +72,13 @@ export class SlotKeeper {
     });
   }
 
+  /** The log says that a higher epoch has the slot: it is taken again if the view, once read anew, still gives it to us. */
+  lost(slot: Slot): void {
+    if (this.#slots.get(slot)?.kind !== 'serving') return;
+    this.#slots.set(slot, { kind: 'resting' });
+    this.#retryLater();
+  }
+
   /** Gives up every slot. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -1,7 +1,6 @@
 /** Probes and metrics of a process that serves nothing else over HTTP: /healthz, /readyz, /metrics, /openapi.json. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { bearerOf } from '../../gateway/token/tokens.ts';
 import { type ErrorCode, errorCatalogue, isRetryable } from '../../proto/error-code.ts';
 
 export interface Check {
@@ -76,7 +75,7 @@ async function answer(options: ProbeOptions, request: IncomingMessage, response:
     return json(response, ok ? 200 : 503, { status: ok ? 'ok' : 'unavailable', checks });
   }
   if (!isLoopback(request.socket.remoteAddress ?? '')) {
-    const token = bearerOf(request.headers.authorization);
+    const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
     if (token === undefined || !(await options.isOperator(token))) {
       response.setHeader('WWW-Authenticate', 'Bearer');
       return problem(

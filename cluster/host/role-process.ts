@@ -6,14 +6,12 @@
  */
 import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { Tokens } from '../../gateway/token/tokens.ts';
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../runtime/kernel/random.ts';
 import { systemTimers } from '../../runtime/kernel/timer.ts';
 import type { ChildReport } from './child.ts';
 import { type Config, ConfigError, describeConfig, exitUsage } from './config.ts';
 import { type Check, serveProbes } from './probe-http.ts';
-import { readTokenKeys } from './secrets.ts';
 
 export interface RoleContext {
   readonly config: Config;
@@ -78,14 +76,13 @@ export async function runRole(
     running = first;
     const { probes } = running;
     if (probes !== undefined) {
-      const tokens = lazily(() => new Tokens(systemClock, systemRandom, readTokenKeys(config)));
       await serveProbes({
         host: config.host,
         port: config.httpPort,
         title: probes.title,
         registry,
         checks: running.checks,
-        isOperator: async (token) => (await tokens().verifyToken(token))?.role === 'operator',
+        isOperator: operatorCheck(config),
         ...(probes.inside === undefined ? {} : { inside: probes.inside }),
       });
     }
@@ -127,7 +124,18 @@ function reportReadiness(checks: () => readonly Check[], logger: Logger): () => 
   return systemTimers.every(readyPollMs, look);
 }
 
-function lazily<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => (made ??= make());
+/** Only who asks from another machine needs it: what verifies tokens is loaded then. */
+function operatorCheck(config: Config): (token: string) => Promise<boolean> {
+  let loading: Promise<{ verifyToken(token: string): Promise<{ role: string } | undefined> }> | undefined;
+  const load = async () => {
+    const [{ Tokens }, { readTokenKeys }] = await Promise.all([
+      import('../../gateway/token/tokens.ts'),
+      import('./secrets.ts'),
+    ]);
+    return new Tokens(systemClock, systemRandom, readTokenKeys(config));
+  };
+  return async (token) => {
+    loading ??= load();
+    return (await (await loading).verifyToken(token))?.role === 'operator';
+  };
 }
