@@ -270,3 +270,6 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
     this.#giveUp(new LogUnavailableError('the log was closed here'));
   }
 }
+
+/** For {@link import('../contract-fixture.ts').LogFixture.opener}: other processes open the log by module and arguments. */
+export const open = (args: unknown): Promise<EmbeddedLog> => EmbeddedLog.connect(args as EmbeddedLogOptions);
