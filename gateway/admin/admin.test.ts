@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { errorCatalogue, isErrorCode } from '../../proto/error-code.ts';
 import { joinCodeNumber } from '../../proto/ids.ts';
+import { nackReply } from '../act/reply.ts';
 import { buildAdmin } from './admin.ts';
 import { operationsOf } from './operations/operations.ts';
 import { ScriptedWorld } from './scripted-world.ts';
@@ -453,6 +454,31 @@ describe('the HTTP interface', () => {
       const answer = await refused('INVALID', 'POST', at, { token: designer, body: { player: 'a', seq: 3, action } });
       assert.equal((answer.json.nack as { seq: number }).seq, 3);
     }
+  });
+
+  it('keeps an action under an Idempotency-Key only once it is answered for good', async () => {
+    const submit = world.submit.bind(world);
+    const at = `/v1/hunts/${hunt}/actions`;
+    const options = {
+      token: player,
+      body: { seq: 1, action: { type: 'join' } },
+      headers: { 'idempotency-key': 'k-a' },
+    };
+    world.submit = (huntId, playerId, seq, _request, done) =>
+      done(nackReply({ huntId, playerId, seq }, 'BUSY', 'the slot is moving', 40));
+    const busy = await refused('BUSY', 'POST', at, options);
+    assert.deepEqual([busy.json.retry_ms, busy.headers.get('retry-after')], [40, '1']);
+    world.submit = submit;
+    const done = await call('POST', at, options);
+    assert.deepEqual([done.status, done.headers.get('idempotency-replayed')], [200, null]);
+    const again = await call('POST', at, options);
+    assert.deepEqual([again.text, again.headers.get('idempotency-replayed')], [done.text, 'true']);
+    assert.equal(world.submitted.length, 1);
+  });
+
+  it('closes connections that send too slowly', () => {
+    const { headersTimeout, requestTimeout } = app.server;
+    assert.ok(headersTimeout > 0 && headersTimeout <= 10_000 && requestTimeout > 0 && requestTimeout <= 30_000);
   });
 
   it('tells unknown paths from unknown methods', async () => {

@@ -5,8 +5,8 @@ import { z } from 'zod';
 const documented = (schema: z.ZodType): z.ZodType<unknown> => schema;
 
 const status = z.enum(['draft', 'scheduled', 'open', 'paused', 'closed']);
-const integer = z.int();
-const boardRow = z.object({
+const integer = z.int().meta({ minimum: undefined, maximum: undefined });
+const boardRow = z.looseObject({
   rank: integer,
   player: z.string().optional(),
   team: z.string().optional(),
@@ -17,13 +17,13 @@ const boardRow = z.object({
 });
 
 export const createdAnswer = documented(
-  z.object({ hunt_id: integer, join_code: z.string(), slot: integer, status, version: integer }),
+  z.looseObject({ hunt_id: integer, join_code: z.string(), slot: integer, status, version: integer }),
 );
 export const huntAnswer = documented(
   z.looseObject({ hunt_id: integer, version: integer, lineage: z.string(), state: z.looseObject({}) }),
 );
 export const eventsAnswer = documented(
-  z.object({
+  z.looseObject({
     hunt_id: integer,
     from: integer,
     head: integer,
@@ -41,10 +41,10 @@ export const eventsAnswer = documented(
   }),
 );
 export const boardAnswer = documented(
-  z.object({ hunt_id: integer, version: integer, entrants: integer, entries: z.array(boardRow) }),
+  z.looseObject({ hunt_id: integer, version: integer, entrants: integer, entries: z.array(boardRow) }),
 );
 export const steeredAnswer = documented(
-  z.object({
+  z.looseObject({
     hunt_id: integer,
     version: integer,
     status: status.optional(),
@@ -53,7 +53,7 @@ export const steeredAnswer = documented(
   }),
 );
 export const actAnswer = documented(
-  z.object({
+  z.looseObject({
     ack: z.looseObject({
       seq: integer,
       hunt: integer,
@@ -64,7 +64,7 @@ export const actAnswer = documented(
     }),
   }),
 );
-const player = z.object({ hunt_id: integer, player_id: z.string(), token: z.string(), expires_at: integer });
+const player = z.looseObject({ hunt_id: integer, player_id: z.string(), token: z.string(), expires_at: integer });
 export const playerAnswer = documented(player);
 export const joinedAnswer = documented(player.extend({ title: z.string(), status, socket_url: z.string() }));
 export const clusterAnswer = documented(
@@ -77,10 +77,10 @@ export const clusterAnswer = documented(
     epochs: z.array(integer),
   }),
 );
-export const healthAnswer = documented(z.object({ status: z.string() }));
+export const healthAnswer = documented(z.looseObject({ status: z.string() }));
 export const readinessAnswer = documented(
-  z.object({
+  z.looseObject({
     status: z.string(),
-    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string().optional() })),
+    checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean(), detail: z.string().optional() })),
   }),
 );

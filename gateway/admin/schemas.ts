@@ -16,6 +16,7 @@ export const extendMinutesMax = 366 * 24 * 60;
 export const text = (charsMax: number, { lines = false } = {}) =>
   z
     .string()
+    .meta({ minLength: 1, maxLength: charsMax })
     .overwrite(nfc)
     .superRefine((value, context) => {
       const fault = value.trim() === '' ? 'must not be empty' : textFault(value, { min: 1, max: charsMax, lines });
@@ -32,6 +33,7 @@ const numeral = (name: string, min: number, max: number) =>
   z
     .string()
     .regex(/^[0-9]{1,16}$/, { message: `${name} must be a whole number from ${min} to ${max}` })
+    .meta({ type: 'integer', minimum: min, maximum: max })
     .transform(Number)
     .refine((value) => value >= min && value <= max, {
       message: `${name} must be a whole number from ${min} to ${max}`,

@@ -104,7 +104,7 @@ function line(text, tone) {
   badge.className = `badge ${tone}`;
 }
 
-/** The token lets in; the `join` action makes a player. Also after `leave`, which only a fresh visit takes back. */
+/** The token lets in; the `join` action makes a player. */
 async function joinIfNew() {
   const { session, seat } = play;
   if (play.joining || session.me?.status !== 'none') return;

@@ -1,11 +1,11 @@
-import { type ErrorCode, errorCatalogue, isErrorCode } from '../../../proto/error-code.ts';
+import { type ErrorCode, isErrorCode } from '../../../proto/error-code.ts';
 import type { Action } from '../../../proto/generated/hunt/v1/ingest.ts';
 import { SubmitRequest } from '../../../proto/generated/hunt/v1/ingest.ts';
 import { actionType, nackReply, replyJson } from '../../act/reply.ts';
 import type { Claims } from '../../token/claims.ts';
 import { actionOf } from '../action-json.ts';
 import type { Answer } from '../idempotency.ts';
-import { Problem, problemBody } from '../problem.ts';
+import { Problem } from '../problem.ts';
 import type { Operations } from './operations.ts';
 
 export interface Act {
@@ -29,31 +29,25 @@ export function actorOf(caller: Claims, player: string | undefined): string {
 }
 
 /** One action, answered as on the socket: 200 with `ack`, or the code's status and a problem with `nack` in it. */
-export async function act(
-  ops: Operations,
-  caller: Claims,
-  huntId: number,
-  body: Act,
-  instance: string,
-): Promise<Answer> {
+export async function act(ops: Operations, caller: Claims, huntId: number, body: Act): Promise<Answer> {
   const playerId = actorOf(caller, body.player);
   const parsed = actionOf(body.action);
   if ('fault' in parsed) {
     const nack = nackReply({ huntId, playerId, seq: body.seq }, 'INVALID', parsed.fault);
-    return answerOf(nack, undefined, instance);
+    return answerOf(nack, undefined);
   }
   const request = SubmitRequest.encode({ huntId, playerId, seq: body.seq, action: parsed.action }).finish();
   const reply = await new Promise<Uint8Array>((resolve) =>
     ops.ports.route.submit(huntId, playerId, body.seq, request, resolve),
   );
-  return answerOf(reply, parsed.action, instance);
+  return answerOf(reply, parsed.action);
 }
 
-function answerOf(reply: Uint8Array, action: Action | undefined, instance: string): Answer {
+/** A refusal is thrown, so that it is kept under an Idempotency-Key by the same rule as any other: only if it is final. */
+function answerOf(reply: Uint8Array, action: Action | undefined): Answer {
   const { kind, fields } = replyJson(reply, action === undefined ? 'none' : actionType(action));
   if (kind === 'ack') return { status: 200, body: { ack: fields } };
   const code: ErrorCode = typeof fields.code === 'string' && isErrorCode(fields.code) ? fields.code : 'INTERNAL';
   const retryMs = typeof fields.retry_ms === 'number' ? { retryMs: fields.retry_ms } : {};
-  const problem = new Problem(code, String(fields.message), { ...retryMs, members: { nack: fields } });
-  return { status: errorCatalogue[code].http, body: problemBody(problem, instance) };
+  throw new Problem(code, String(fields.message), { ...retryMs, members: { nack: fields } });
 }

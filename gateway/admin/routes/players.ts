@@ -25,7 +25,7 @@ export const playerRoutes =
       async (request, reply) => {
         const { caller, huntId } = inHunt(request);
         actorOf(caller, request.body.player);
-        return await replyKeyed(ops, request, reply, () => act(ops, caller, huntId, request.body, request.id));
+        return await replyKeyed(ops, request, reply, () => act(ops, caller, huntId, request.body));
       },
     );
 
