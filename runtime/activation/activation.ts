@@ -171,12 +171,18 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   enqueue(request: Request<A, E>): void {
     const { waiting, cache } = this.node;
     this.usedAt = this.node.clock.monotonic();
-    if (this.life.kind === 'ended' || this.life.kind === 'draining')
-      return request.fail(endings.handoff.code, endings.handoff.message);
-    if (this.mailbox.size >= this.limits.mailboxCommandsMax)
-      return request.fail('BUSY', `${this.limits.mailboxCommandsMax} commands wait for this actor: send it again`);
-    if (cache.tooDirty && request.kind !== 'read')
-      return request.fail('BUSY', 'too much waits to be written to the page store: send it again');
+    if (this.life.kind === 'ended' || this.life.kind === 'draining') {
+      request.fail(endings.handoff.code, endings.handoff.message);
+      return;
+    }
+    if (this.mailbox.size >= this.limits.mailboxCommandsMax) {
+      request.fail('BUSY', `${this.limits.mailboxCommandsMax} commands wait for this actor: send it again`);
+      return;
+    }
+    if (cache.tooDirty && request.kind !== 'read') {
+      request.fail('BUSY', 'too much waits to be written to the page store: send it again');
+      return;
+    }
     waiting.add(request.bytes);
     this.mailbox.push(request);
     if (this.life.kind !== 'loading' && !this.state.members.allResident) this.#prefetch(request);
@@ -365,7 +371,10 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
 
   #fail(reason: EndReason, error: unknown): void {
     if (this.isOver || this.life.kind === 'faulted') return;
-    if (this.life.kind === 'loading' || this.life.kind === 'doubting') return this.end(reason, error);
+    if (this.life.kind === 'loading' || this.life.kind === 'doubting') {
+      this.end(reason, error);
+      return;
+    }
     this.#faultReason = reason;
     this.#fault = error;
     this.#step({ step: 'fault' });
@@ -402,11 +411,17 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
         this.slot.provedAt = Math.max(this.slot.provedAt, flight.sentAt);
         this.#landed();
       } else if (outcome.kind === 'ambiguous') {
-        if (this.life.kind === 'faulted') return this.end('ambiguous');
+        if (this.life.kind === 'faulted') {
+          this.end('ambiguous');
+          return;
+        }
         this.#step({ step: 'doubt' });
         if (this.flights.allAnswered) void this.#settleDoubt();
         return;
-      } else return this.#lost(outcome, flight.version + flight.count - 1);
+      } else {
+        this.#lost(outcome, flight.version + flight.count - 1);
+        return;
+      }
       if (this.isOver) return;
     }
     if (this.life.kind === 'faulted') {
@@ -429,10 +444,14 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   }
 
   #lost(outcome: Exclude<AppendOutcome, { kind: 'appended' | 'ambiguous' }>, version: number): void {
-    if (outcome.kind === 'conflict') return this.end('conflict');
+    if (outcome.kind === 'conflict') {
+      this.end('conflict');
+      return;
+    }
     if (outcome.kind === 'fenced') {
       this.end('fenced');
-      return this.slot.fenced(outcome.epoch);
+      this.slot.fenced(outcome.epoch);
+      return;
     }
     if (outcome.reason === 'too_large')
       this.gate.failAt(version, 'TOO_LARGE', `the log refuses a record of this size: ${outcome.message}`);
@@ -502,7 +521,10 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       !this.gate.isEmpty
     )
       return;
-    if (this.tailEvents === 0) return this.end('handoff');
+    if (this.tailEvents === 0) {
+      this.end('handoff');
+      return;
+    }
     if (!this.#isSaving) void this.save().then(() => this.end('handoff'));
   }
 }

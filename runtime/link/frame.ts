@@ -48,7 +48,8 @@ export class FrameReader {
     let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     while (data.length >= frameHeaderBytes) {
       const length = data.readUInt32LE(0);
-      if (length < 1 || length > frameBytesMax) throw new FrameError(`a frame of ${length} bytes (1 to ${frameBytesMax} are possible)`);
+      if (length < 1 || length > frameBytesMax)
+        throw new FrameError(`a frame of ${length} bytes (1 to ${frameBytesMax} are possible)`);
       if (data.length < 4 + length) break;
       onFrame(data[4] as number, data.subarray(frameHeaderBytes, 4 + length));
       data = data.subarray(4 + length);

@@ -177,18 +177,20 @@ export class ActorHost {
     try {
       decoded = codec.decode(bytes);
     } catch {
-      return sink.reply(
+      sink.reply(
         number,
         codec.encodeNack(0, '', 0, {
           code: 'INVALID',
           message: 'these bytes are no SubmitRequest: send hunt.v1.SubmitRequest',
         }),
       );
+      return;
     }
     const { actorId, player, seq, fingerprint, action } = decoded;
     if (isRefusal(action)) {
       this.node.metrics.count('hunt_nacks_total', 1, action.code);
-      return sink.reply(number, codec.encodeNack(actorId, player, seq, action));
+      sink.reply(number, codec.encodeNack(actorId, player, seq, action));
+      return;
     }
     const request = new PlayerRequest<unknown, ActorEvent>(
       codec,
@@ -202,10 +204,14 @@ export class ActorHost {
       number,
       this.node.metrics,
     );
-    if (!Number.isSafeInteger(actorId) || actorId < 1)
-      return request.fail('INVALID', 'hunt_id: a positive integer below 2^53');
-    if (!Number.isSafeInteger(seq) || seq < 1)
-      return request.fail('INVALID', 'seq: a positive integer below 2^53; a player counts its own commands from 1');
+    if (!Number.isSafeInteger(actorId) || actorId < 1) {
+      request.fail('INVALID', 'hunt_id: a positive integer below 2^53');
+      return;
+    }
+    if (!Number.isSafeInteger(seq) || seq < 1) {
+      request.fail('INVALID', 'seq: a positive integer below 2^53; a player counts its own commands from 1');
+      return;
+    }
     this.#deliver(kind, actorId, request);
   }
 
@@ -217,10 +223,14 @@ export class ActorHost {
       answer({ ok: false, ...refusal });
     };
     const kind = this.kinds.get(kindName);
-    if (kind === undefined)
-      return refuse({ code: 'INVALID', message: `kind ${JSON.stringify(kindName)}: there is no such actor kind` });
-    if (!Number.isSafeInteger(id) || id < 0)
-      return refuse({ code: 'INVALID', message: 'id: an integer from 0, below 2^53' });
+    if (kind === undefined) {
+      refuse({ code: 'INVALID', message: `kind ${JSON.stringify(kindName)}: there is no such actor kind` });
+      return;
+    }
+    if (!Number.isSafeInteger(id) || id < 0) {
+      refuse({ code: 'INVALID', message: 'id: an integer from 0, below 2^53' });
+      return;
+    }
     let value: unknown;
     try {
       value =
@@ -228,32 +238,37 @@ export class ActorHost {
           ? {}
           : JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
     } catch {
-      return refuse({ code: 'INVALID', message: `body of ${method}: JSON is expected` });
+      refuse({ code: 'INVALID', message: `body of ${method}: JSON is expected` });
+      return;
     }
     if (Object.hasOwn(kind.queries, method)) {
       const query = kind.queries[method];
-      if (query !== undefined)
-        return this.#deliver(
-          kind,
-          id,
-          new ReadRequest<ActorEvent>(method, query, value, body.byteLength, answer, metrics),
-        );
+      if (query !== undefined) {
+        this.#deliver(kind, id, new ReadRequest<ActorEvent>(method, query, value, body.byteLength, answer, metrics));
+        return;
+      }
     }
     const command = Object.hasOwn(kind.commands, method) ? kind.commands[method] : undefined;
-    if (command === undefined)
-      return refuse({
+    if (command === undefined) {
+      refuse({
         code: 'INVALID',
         message: `method ${JSON.stringify(method)}: ${kindName} has no such command or query`,
       });
+      return;
+    }
     let parsed: ReturnType<typeof command>;
     try {
       parsed = command(value);
     } catch (error) {
       const instance = this.node.random.token(6);
       this.node.report(instance, { kind: kindName, id }, error);
-      return refuse({ code: 'INTERNAL', message: `a fault of ours, reported as ${instance}` });
+      refuse({ code: 'INTERNAL', message: `a fault of ours, reported as ${instance}` });
+      return;
     }
-    if ('refusal' in parsed) return refuse(parsed.refusal);
+    if ('refusal' in parsed) {
+      refuse(parsed.refusal);
+      return;
+    }
     const creates = kind.creates.includes(method);
     this.#deliver(
       kind,
@@ -327,8 +342,14 @@ export class ActorHost {
 
   #deliver(kind: AnyActorKind, id: number, request: AnyRequest): void {
     const slot = this.#slots.get(slotOf(id));
-    if (slot === undefined) return request.fail('NOT_OWNER', 'this node does not serve that slot: ask for its owner');
-    if (this.node.waiting.isSpent) return request.fail('BUSY', 'too much waits on this node: send it again');
+    if (slot === undefined) {
+      request.fail('NOT_OWNER', 'this node does not serve that slot: ask for its owner');
+      return;
+    }
+    if (this.node.waiting.isSpent) {
+      request.fail('BUSY', 'too much waits on this node: send it again');
+      return;
+    }
     slot.submit(kind, id, request);
   }
 

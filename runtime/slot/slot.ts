@@ -110,10 +110,18 @@ export class OwnedSlot implements SlotContext {
   }
 
   submit(kind: AnyActorKind, id: number, request: AnyRequest): void {
-    if (this.#life.kind === 'owned') return this.#deliver(kind, id, request);
-    if (this.#life.kind !== 'taking') return request.fail('NOT_OWNER', 'the slot has another owner: ask for it');
-    if (this.#taking.length >= this.node.limits.takingRequestsMax)
-      return request.fail('BUSY', 'the slot is being taken and too many wait for it: send it again');
+    if (this.#life.kind === 'owned') {
+      this.#deliver(kind, id, request);
+      return;
+    }
+    if (this.#life.kind !== 'taking') {
+      request.fail('NOT_OWNER', 'the slot has another owner: ask for it');
+      return;
+    }
+    if (this.#taking.length >= this.node.limits.takingRequestsMax) {
+      request.fail('BUSY', 'the slot is being taken and too many wait for it: send it again');
+      return;
+    }
     this.#taking.push({ kind, id, request });
   }
 
@@ -191,10 +199,16 @@ export class OwnedSlot implements SlotContext {
 
   #deliver(kind: AnyActorKind, id: number, request: AnyRequest): void {
     const activation = this.#activations.get(kind.kind)?.get(id);
-    if (activation !== undefined) return activation.enqueue(request);
+    if (activation !== undefined) {
+      activation.enqueue(request);
+      return;
+    }
     const stream = { kind: kind.kind, id };
     const parked = this.#parked.size === 0 ? undefined : this.#parked.get(streamKey(stream));
-    if (parked !== undefined) return request.fail(parked.code, parked.message);
+    if (parked !== undefined) {
+      request.fail(parked.code, parked.message);
+      return;
+    }
     this.#start(kind, stream).enqueue(request);
   }
 
