@@ -16,7 +16,7 @@ const demo = script('../cli/demo-main.js');
  */
 const v8Flags: Readonly<Partial<Record<ChildRole, readonly string[]>>> = {
   gateway: ['--max-semi-space-size=2'],
-  node: ['--max-semi-space-size=4'],
+  node: ['--max-semi-space-size=8'],
   log: ['--max-semi-space-size=4'],
 };
 
@@ -87,7 +87,7 @@ function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, ht
     role,
     argv: [...(v8Flags[role] ?? []), hunt, role, ...flags],
     logFile: logFileOf(config, name),
-    http: `http://${urlHost(config.host)}:${http}`,
+    http: `${role === 'gateway' && config.tlsCert !== undefined ? 'https' : 'http'}://${urlHost(config.host)}:${http}`,
     ...(grpc === undefined ? {} : { grpc: `${urlHost(config.host)}:${grpc}` }),
     reports: true,
     endsBy0: role !== 'log',

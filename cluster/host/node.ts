@@ -1,13 +1,18 @@
+import { streamKey } from '../../proto/ids.ts';
+import { Intake } from '../../runtime/command/intake.ts';
+import { runtimeMetrics } from '../../runtime/metrics.ts';
+import { ActorHost } from '../../runtime/slot/actor-host.ts';
 import { join, leave } from '../formation.ts';
 import { SlotKeeper } from '../slot-keeper.ts';
 import { nodeOf, slotsOf } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
+import { actorKinds } from './actor-kinds.ts';
 import { connectBackend } from './backend.ts';
+import { urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
 import { type NodeLoad, nodeLoadPath } from './describe-cluster.ts';
 import { registerMetrics, slotMetrics, viewMetrics } from './metrics.ts';
-import type { RoleContext, RunningRole } from './role-process.ts';
-import { runRole } from './role-process.ts';
+import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { makeRunFolder, nodeSocket } from './run-folder.ts';
 
 const joinMs = 20_000;
@@ -18,34 +23,90 @@ export const runNode = (config: Config, warnings: readonly string[] = []): Promi
   runRole(config, config.nodeId ?? 'node', warnings, startNode);
 
 async function startNode({ config, name, clock, random, timers, logger, registry }: RoleContext): Promise<RunningRole> {
+  if (config.nodeId === undefined) throw new ConfigError(['--id is missing: give this node a name, such as n1']);
   makeRunFolder(config.dataDir);
   const backend = await connectBackend(config);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const addr = nodeSocket(config.dataDir, name);
-  const metrics = registerMetrics(registry, { ...viewMetrics, ...slotMetrics });
-  const view = await viewLog.append(
-    join({ id: name, addr, http: `http://${config.host}:${config.httpPort}`, weight: config.weight }),
-    { deadlineMs: joinMs, reason: 'start' },
-  );
-  const incarnation = nodeOf(view, name)?.incarnation ?? 0;
+  const http = `http://${urlHost(config.host)}:${config.httpPort}`;
+  const joined = await viewLog.append(join({ id: name, addr, http, weight: config.weight }), {
+    deadlineMs: joinMs,
+    reason: 'start',
+  });
+  const incarnation = nodeOf(joined, name)?.incarnation ?? 0;
+  logger.info({ view: joined.number, incarnation, slots: slotsOf(joined, name).length }, 'joined');
+
+  const metrics = registerMetrics(registry, { ...runtimeMetrics, ...viewMetrics, ...slotMetrics });
+  const host = new ActorHost({
+    nodeKey: `${name}@${incarnation}`,
+    kinds: actorKinds,
+    log: backend.log,
+    pages: backend.pages,
+    clock,
+    timers,
+    random,
+    metrics,
+    report: (instance, stream, error) =>
+      logger.error({ instance, stream: streamKey(stream), err: error }, 'a fault of ours'),
+    onFenced: (slot, epoch) => {
+      logger.warn({ slot, epoch }, 'a higher epoch has the slot');
+      keeper.lost(slot);
+      catchUp();
+    },
+    onClockJump: async (ms) => {
+      logger.warn({ ms }, 'this process was stopped: the view is read again before anything is served');
+      await viewLog.catchUp();
+    },
+  });
+  const catchUp = () =>
+    void viewLog.catchUp().catch((error: unknown) => logger.warn({ err: error }, 'a newer view could not be read'));
   const keeper = new SlotKeeper(name, incarnation, {
     view: viewLog,
     clock,
     timers,
-    server: { take: async (slot, epoch) => void (await backend.log.take(slot, epoch)), release: async () => undefined },
-    failed: (slot, error) => logger.warn({ slot, err: error }, 'a slot could not be taken'),
+    server: { take: (slot, epoch) => host.takeSlot(slot, epoch), release: (slot) => host.releaseSlot(slot) },
+    taken: (_slot, stallMs) => {
+      metrics.observe('hunt_slot_stall_seconds', stallMs / 1000);
+      metrics.count('hunt_slot_moves_total', 1, 'start');
+    },
+    failed: (slot, error) => {
+      logger.warn({ slot, err: error }, 'a slot could not be taken');
+      catchUp();
+    },
   });
+  const intake = await Intake.listen({
+    addr,
+    nodeKey: `${name}@${incarnation}`,
+    host,
+    timers,
+    view: () => viewLog.view.number,
+  });
+  metrics.gauge('hunt_view', viewLog.view.number);
+  viewLog.onChange((view) => {
+    metrics.gauge('hunt_view', view.number);
+    intake.announceView();
+  });
+
   return {
     checks: () => [
       { name: 'log', ok: backend.state().up },
-      { name: 'slots', ok: keeper.settled, detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length}` },
+      {
+        name: 'slots',
+        ok: keeper.settled,
+        detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length} are served`,
+      },
     ],
-    probes: { title: 'Treasure Hunt Engine: node', inside: { [nodeLoadPath]: (): NodeLoad => ({ hunts: 0 }) } },
+    probes: {
+      title: 'Treasure Hunt Engine: node',
+      inside: { [nodeLoadPath]: (): NodeLoad => ({ hunts: host.state().activations }) },
+    },
     stop: async () => {
       await keeper.close();
+      await host.close();
       await viewLog
         .append(leave(name, incarnation), { deadlineMs: leaveMs, reason: 'stop' })
         .catch((error: unknown) => logger.warn({ err: error }, 'left without saying so'));
+      await intake.close();
       viewLog.close();
       await backend.close();
     },

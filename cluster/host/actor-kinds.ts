@@ -1,0 +1,4 @@
+import type { AnyActorKind } from '../../runtime/define-actor.ts';
+
+/** Every kind of actor that a node can bring to life. */
+export const actorKinds: readonly AnyActorKind[] = [];
