@@ -42,6 +42,17 @@ export class LogProcess implements LogFixture<EmbeddedLog> {
   }
 
   start(): Promise<void> {
+    return this.#start({}, (child) => {
+      this.#child = child;
+    });
+  }
+
+  /** A second process on the same folder: rejects with what it said when it gave up. */
+  startSecond(): Promise<void> {
+    return this.#start({ socketPath: `${this.socketPath}2`, lockPatienceMs: 100 }, () => undefined);
+  }
+
+  #start(more: object, keep: (child: ChildProcess) => void): Promise<void> {
     const { dir, socketPath } = this;
     const options = JSON.stringify({
       dir,
@@ -50,11 +61,14 @@ export class LogProcess implements LogFixture<EmbeddedLog> {
       segmentBytes: 256 * 1024,
       indexFlushMs: 200,
       ...this.options,
+      ...more,
     });
     const child = fork(fileURLToPath(new URL('./log-process.child.js', import.meta.url)), [options]);
-    this.#child = child;
+    keep(child);
     return new Promise((resolve, reject) => {
-      child.once('exit', () => reject(new Error('the log process ended before it served')));
+      child.once('exit', () =>
+        reject(new Error(`the log process ended before it served (${this.said.at(-1) ?? 'it said nothing'})`)),
+      );
       child.on('message', (message: { serves?: true; failed?: string; said?: string }) => {
         if (message.said !== undefined) this.said.push(message.said);
         if (message.serves) resolve();

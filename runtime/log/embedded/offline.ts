@@ -33,7 +33,7 @@ export async function* openSegmentsReadOnly(
   const numbers = await listSegments(disk, folder);
   const highest = numbers.at(-1) ?? 0;
   let last = highest;
-  let expected = numbers[0] ?? 0;
+  const first = numbers[0] ?? 0;
   const load = async (number: number): Promise<Buffer> => {
     const file = await disk.open(join(folder, segmentName(number)), { readOnly: true });
     try {
@@ -47,13 +47,18 @@ export async function* openSegmentsReadOnly(
     }
   };
   // Segments that were only prepared hold nothing.
-  while (last > expected && lastNonZero(await load(last), segmentHeaderBytes) <= segmentHeaderBytes) last--;
-  for (const number of numbers) {
-    if (number > last) return;
-    if (number !== expected) {
-      yield { kind: 'damage', from: positionOf(expected, 0), to: positionOf(number, 0), what: 'segments are missing' };
+  while (
+    last > first &&
+    numbers.includes(last) &&
+    lastNonZero(await load(last), segmentHeaderBytes) <= segmentHeaderBytes
+  )
+    last--;
+  for (let number = numbers[0] ?? 1; number <= last; number++) {
+    if (!numbers.includes(number)) {
+      const what = 'the segment is missing';
+      yield { kind: 'damage', from: positionOf(number, 0), to: positionOf(number + 1, 0), what };
+      continue;
     }
-    expected = number + 1;
     const bytes = await load(number);
     const items: OfflineItem[] = [];
     const end = scanSegment(

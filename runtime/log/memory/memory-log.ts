@@ -71,6 +71,12 @@ export class MemoryLog implements EventLog, Feed {
     (this.#held.requests.shift() ?? this.#held.replies.shift())?.();
   }
 
+  /** Lets the requests that are held overtake one another: appends of different writers have no order. */
+  reorder(order: (requests: readonly (() => void)[]) => readonly ((() => void) | undefined)[]): void {
+    const reordered = order([...this.#held.requests]).filter((run) => run !== undefined);
+    this.#held.requests.splice(0, this.#held.requests.length, ...reordered);
+  }
+
   get heldAppends(): number {
     return this.#held.requests.length + this.#held.replies.length;
   }
