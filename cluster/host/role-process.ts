@@ -27,6 +27,8 @@ export interface RunningRole {
   readonly checks: () => readonly Check[];
   /** Absent: the role serves /healthz and the rest on its own HTTP server. */
   readonly probes?: { readonly title: string; readonly inside?: Readonly<Record<string, () => unknown>> };
+  /** Resolves when the role must end by itself; `code` is what the process exits with. */
+  readonly ended?: Promise<{ readonly code: number; readonly reason: string }>;
   /** Finishes what is under way, then ends. Called once. */
   stop(): Promise<void>;
 }
@@ -96,8 +98,9 @@ export async function runRole(
   }
   const cancelReports = reportReadiness(running.checks, logger);
 
-  const signal = await ended;
-  logger.info({ signal }, 'stopping');
+  const signalled = ended.then((signal) => ({ code: 0, reason: signal }));
+  const { code, reason } = await Promise.race(running.ended === undefined ? [signalled] : [signalled, running.ended]);
+  logger.info({ reason }, 'stopping');
   cancelReports();
   systemTimers.after(stopMaxMs, () => {
     logger.error('could not stop in time');
@@ -105,7 +108,7 @@ export async function runRole(
   });
   await running.stop();
   logger.info('stopped');
-  return 0;
+  return code;
 }
 
 /** Tells the supervisor, and the log, whenever the answer of /readyz changes. */
