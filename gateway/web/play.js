@@ -42,7 +42,7 @@ function start() {
 
 find('join-form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const button = event.submitter;
+  const button = event.currentTarget.querySelector('button');
   button.disabled = true;
   find('join-fault').textContent = '';
   try {
