@@ -4,8 +4,8 @@ import { joinCodeNumber } from '../../../proto/ids.ts';
 import { buildAdmin } from '../admin.ts';
 import { operationsOf } from '../operations/operations.ts';
 import { ScriptedWorld } from '../scripted-world.ts';
-import { BrowserPage, browserOnPath } from './browser.ts';
 import { packagedWebRoot } from './pages.ts';
+import { BrowserPage, browserOnPath } from './scripted-browser.ts';
 import { ScriptedSocket, scriptedHuntView } from './scripted-socket.ts';
 
 const hunt = 1_234_567;
