@@ -476,6 +476,29 @@ describe('the HTTP interface', () => {
     assert.equal(world.submitted.length, 1);
   });
 
+  it('bounds the acts of a player, not those of a designer', async () => {
+    const at = `/v1/hunts/${hunt}/actions`;
+    const acts = (token: string, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, i) =>
+          call('POST', at, { token, body: { player: 'anna', seq: i + 1, action: { type: 'join' } } }),
+        ),
+      );
+    const codes = (await acts(player, 32)).map(({ json }) => json.code ?? 'ack');
+    assert.deepEqual(
+      [codes.filter((code) => code === 'ack').length, codes.filter((code) => code === 'RATE_LIMITED').length],
+      [30, 2],
+    );
+    const limited = await refused('RATE_LIMITED', 'POST', at, {
+      token: player,
+      body: { seq: 40, action: { type: 'join' } },
+    });
+    assert.equal((limited.json.nack as { retry_ms: number }).retry_ms, 100);
+    world.now += 100;
+    assert.equal((await acts(player, 1))[0]?.status, 200);
+    assert.ok((await acts(designer, 40)).every(({ status }) => status === 200));
+  });
+
   it('closes connections that send too slowly', () => {
     const { headersTimeout, requestTimeout } = app.server;
     assert.ok(headersTimeout > 0 && headersTimeout <= 10_000 && requestTimeout > 0 && requestTimeout <= 30_000);

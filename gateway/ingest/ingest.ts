@@ -13,7 +13,7 @@ import {
 import { AdminService } from '../../proto/generated/hunt/v1/admin.ts';
 import { HuntStateService } from '../../proto/generated/hunt/v1/ingest.ts';
 import { authenticate } from '../admin/authorize.ts';
-import type { Operations } from '../admin/operations/operations.ts';
+import { type Operations, tooManyActs } from '../admin/operations/operations.ts';
 import { Problem } from '../admin/problem.ts';
 import { adminRpcs, type Rpc } from './admin-rpcs.ts';
 import { statusOfError } from './grpc-status.ts';
@@ -107,6 +107,8 @@ async function submit(ops: Operations, call: SubmitCall): Promise<Buffer> {
     }
   }
   if (verdict !== 'allowed') throw new Problem('FORBIDDEN', verdict);
+  const waitMs = claims.role === 'player' ? ops.admitAct(head.huntId, head.playerId) : 0;
+  if (waitMs > 0) return refuse('RATE_LIMITED', tooManyActs, waitMs);
   return await new Promise<Buffer>((resolve) =>
     ops.ports.route.submit(head.huntId, head.playerId, head.seq, request, (reply) => resolve(Buffer.from(reply))),
   );

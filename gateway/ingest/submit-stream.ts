@@ -5,7 +5,7 @@
  * is answered once, unless the client goes away.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import type { Operations } from '../admin/operations/operations.ts';
+import { type Operations, tooManyActs } from '../admin/operations/operations.ts';
 import { Problem } from '../admin/problem.ts';
 import type { Claims } from '../token/claims.ts';
 import { skewMs } from '../token/tokens.ts';
@@ -97,7 +97,9 @@ export class SubmitStream {
     }
     const verdict = this.#submitter.judge(head);
     if (verdict === 'allowed') {
-      this.#forward(head, batch.subarray(start, end));
+      const waitMs = this.#claims.role === 'player' ? this.#ops.admitAct(head.huntId, head.playerId) : 0;
+      if (waitMs > 0) this.#reply(nackTo(batch, start, end, 'RATE_LIMITED', tooManyActs, waitMs));
+      else this.#forward(head, batch.subarray(start, end));
       return;
     }
     if (verdict !== 'ask') {

@@ -6,7 +6,7 @@ import type { Claims } from '../../token/claims.ts';
 import { actionOf } from '../action-json.ts';
 import type { Answer } from '../idempotency.ts';
 import { Problem } from '../problem.ts';
-import type { Operations } from './operations.ts';
+import { type Operations, tooManyActs } from './operations.ts';
 
 export interface Act {
   readonly player?: string | undefined;
@@ -36,6 +36,10 @@ export async function act(ops: Operations, caller: Claims, huntId: number, body:
     const nack = nackReply({ huntId, playerId, seq: body.seq }, 'INVALID', parsed.fault);
     return answerOf(nack, undefined);
   }
+  // Only players' tokens have a bucket; designers and operators are bounded by BUSY alone.
+  const waitMs = caller.role === 'player' ? ops.admitAct(huntId, playerId) : 0;
+  if (waitMs > 0)
+    return answerOf(nackReply({ huntId, playerId, seq: body.seq }, 'RATE_LIMITED', tooManyActs, waitMs), undefined);
   const request = SubmitRequest.encode({ huntId, playerId, seq: body.seq, action: parsed.action }).finish();
   const reply = await new Promise<Uint8Array>((resolve) =>
     ops.ports.route.submit(huntId, playerId, body.seq, request, resolve),
