@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { errorCatalogue, isErrorCode } from '../../proto/error-code.ts';
 import { joinCodeNumber } from '../../proto/ids.ts';
+import { LogDamagedError, LogUnavailableError } from '../../runtime/log/event-log.ts';
 import { nackReply } from '../act/reply.ts';
 import { buildAdmin } from './admin.ts';
 import { operationsOf } from './operations/operations.ts';
@@ -300,6 +301,25 @@ describe('the HTTP interface', () => {
     assert.equal((await call('GET', `/v1/hunts/${hunt}/scoreboard`, { token: designer })).status, 200);
     world.addHunt(hunt, { board_show: 'closed', status: 'closed' });
     assert.equal((await call('GET', `/v1/hunts/${hunt}/scoreboard`, { token: player })).status, 200);
+  });
+
+  it('says when the log cannot be read, and why', async () => {
+    const ports = world.ports();
+    for (const [error, code] of [
+      [new LogUnavailableError('no connection'), 'BUSY'],
+      [new LogDamagedError('segment 7'), 'HUNT_UNREADABLE'],
+    ] as const) {
+      const events = { ...ports.events, read: () => Promise.reject(error) };
+      const other = await buildAdmin(operationsOf({ ...ports, events }));
+      const answer = await other.inject({
+        method: 'GET',
+        url: `/v1/hunts/${hunt}/events`,
+        headers: { authorization: `Bearer ${designer}` },
+      });
+      assert.equal(answer.json().code, code);
+      assert.doesNotMatch(answer.body, /segment|connection/);
+      await other.close();
+    }
   });
 
   it('exports CSV', async () => {

@@ -3,7 +3,7 @@ import { Event } from '../../proto/generated/hunt/v1/event.ts';
 import type { Version } from '../../proto/ids.ts';
 import { decodeRecord } from '../../runtime/activation/record.ts';
 import { expandVectors } from '../../runtime/activation/vector.ts';
-import type { EventLog, LogRecord } from '../../runtime/log/event-log.ts';
+import { type EventLog, LogDamagedError, type LogRecord } from '../../runtime/log/event-log.ts';
 import type { EventPage, EventReader } from './ports.ts';
 
 /** Bytes that one read of the log asks for. */
@@ -43,8 +43,12 @@ export class LogEventReader implements EventReader {
   }
 }
 
-/** The record's events in order, each with its whole vector. */
+/** The record's events in order, each with its whole vector. Throws {@link LogDamagedError} for bytes that are none. */
 export function eventsOf(record: LogRecord): readonly Event[] {
-  const { events, owner } = decodeRecord(record.bytes, Event);
-  return expandVectors(events, owner);
+  try {
+    const { events, owner } = decodeRecord(record.bytes, Event);
+    return expandVectors(events, owner);
+  } catch {
+    throw new LogDamagedError(`the record at version ${record.version} of hunt ${record.stream.id} cannot be decoded`);
+  }
 }

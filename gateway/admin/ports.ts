@@ -40,7 +40,7 @@ export interface EventReader {
    * any); contains all that was acknowledged before the call. Vectors are expanded. Throws the log's errors.
    */
   read(huntId: number, from: number, limit: number, bytesMax: number): Promise<EventPage>;
-  /** The event as the designer's API shows it: public fields, `private`, `by`, `vector`. */
+  /** The event as the designer's API shows it: public fields, `private`, `by`, `vector`. Throws UnreadableEventError for one of a newer release. */
   show(event: Event): Record<string, unknown>;
 }
 

@@ -1,3 +1,4 @@
+import { UnreadableEventError } from '../../../runtime/define-actor.ts';
 import { LogDamagedError, LogUnavailableError } from '../../../runtime/log/event-log.ts';
 import { huntNotFound } from '../hunt-directory.ts';
 import type { EventPage } from '../ports.ts';
@@ -39,4 +40,15 @@ export async function readEvents(
   }
   const last = page.events.at(-1)?.version ?? from;
   return { ...page, next: last < page.head && page.events.length > 0 ? last : undefined };
+}
+
+/** The page's events as the designer's API shows them. */
+export function showEvents(ops: Operations, page: EventPage): Record<string, unknown>[] {
+  try {
+    return page.events.map((event) => ops.ports.events.show(event));
+  } catch (error) {
+    if (error instanceof UnreadableEventError)
+      throw new Problem('HUNT_UNREADABLE', 'this hunt has events of a newer release: upgrade this gateway');
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@ import { parseDefinitionBodies } from '../body-parsers.ts';
 import { replyKeyed } from '../keyed-reply.ts';
 import { createHunt, type DefinitionSource, dryRun } from '../operations/create-hunt.ts';
 import type { Operations } from '../operations/operations.ts';
-import { readEvents } from '../operations/read-events.ts';
+import { readEvents, showEvents } from '../operations/read-events.ts';
 import { exportCsv, scoreboard, showHunt, showOwn } from '../operations/read-hunt.ts';
 import { Problem } from '../problem.ts';
 import { creatorsDoor, designersDoor, inHunt, playersDoor } from '../request-context.ts';
@@ -81,7 +81,7 @@ export const huntRoutes =
       async (request, reply) => {
         const { huntId } = inHunt(request);
         const page = await readEvents(ops, huntId, request.query);
-        const events = page.events.map((event) => ops.ports.events.show(event));
+        const events = showEvents(ops, page);
         return await reply.send({
           hunt_id: huntId,
           from: request.query.from,
