@@ -20,7 +20,7 @@ export async function startBenchCluster({
     gateways,
     env: unlimited,
     readyMs: 60_000,
-    ...(profile === 1 ? { nodeOptions: '--cpu-prof --cpu-prof-dir=cpu-profiles' } : {}),
+    ...(profile === 1 ? { nodeOptions: `--import ${new URL('./cpu-profile.js', import.meta.url).href}` } : {}),
   });
   say(`${nodes} nodes, ${gateways} gateway(s), ready after ${(cluster.readyAfterMs / 1_000).toFixed(1)} s`);
   return cluster;
