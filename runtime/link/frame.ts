@@ -42,18 +42,37 @@ export class FrameError extends Error {
  * during the call: copy what must be kept. Throws {@link FrameError} for an impossible length: end the link.
  */
 export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
+  /** What came of a frame that is not complete, and how much there must be before anything can be cut. */
+  #parts: Buffer[] = [];
+  #have = 0;
+  #need = frameHeaderBytes;
 
   push(chunk: Buffer, onFrame: (type: number, payload: Buffer) => void): void {
-    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let data = chunk;
+    if (this.#have > 0) {
+      this.#parts.push(chunk);
+      this.#have += chunk.length;
+      // Joined once a frame, not once a chunk: a frame of megabytes arrives in hundreds of chunks.
+      if (this.#have < this.#need) return;
+      data = Buffer.concat(this.#parts, this.#have);
+      this.#parts = [];
+      this.#have = 0;
+    }
+    this.#need = frameHeaderBytes;
     while (data.length >= frameHeaderBytes) {
       const length = data.readUInt32LE(0);
-      if (length < 1 || length > frameBytesMax)
+      if (length < 1 || length > frameBytesMax) {
         throw new FrameError(`a frame of ${length} bytes (1 to ${frameBytesMax} are possible)`);
-      if (data.length < 4 + length) break;
+      }
+      if (data.length < 4 + length) {
+        this.#need = 4 + length;
+        break;
+      }
       onFrame(data[4] as number, data.subarray(frameHeaderBytes, 4 + length));
       data = data.subarray(4 + length);
     }
-    this.#rest = data;
+    if (data.length === 0) return;
+    this.#parts = [data];
+    this.#have = data.length;
   }
 }

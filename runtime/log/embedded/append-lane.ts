@@ -14,6 +14,8 @@ import { appendFrameBytesMax, logFrame, outcome } from './wire.ts';
 
 /** Bytes of appends that are asked but not answered; more are refused as busy. */
 export const appendsUnansweredBytesMax = 32 * 1024 * 1024;
+/** A frame that grew to this is closed: the log should not wait long for a frame's end. */
+const frameBytesSoft = 1024 * 1024;
 const bufferBytesFirst = 64 * 1024;
 /** A buffer that grew beyond this is not kept. */
 const bufferBytesKept = 1024 * 1024;
@@ -88,7 +90,7 @@ export class AppendLane {
     }
     this.#bytes += length;
     let batch = this.#filling.at(-1) as Batch;
-    if (batch.length > prefixBytes && batch.length + length > appendFrameBytesMax) {
+    if (batch.length > prefixBytes && batch.length + length > frameBytesSoft) {
       batch = new Batch();
       this.#filling.push(batch);
     }

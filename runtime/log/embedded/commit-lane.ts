@@ -219,7 +219,9 @@ export class CommitLane {
     const spare = this.#spare;
     if (spare.segment === undefined) {
       if (spare.preparing === undefined) this.#prepare();
+      this.#needsSpare = true;
       await this.#spare.preparing;
+      this.#needsSpare = false;
     }
     const next = this.#spare.segment;
     if (next === undefined) {
@@ -259,6 +261,7 @@ export class CommitLane {
     })();
     this.#retiring.catch((error: Error) => this.onTrouble(error.message));
   }
+  #needsSpare = false;
   #retiring: Promise<void> = Promise.resolve();
 
   /** Everything committed so far survives power loss when this resolves. */
@@ -270,18 +273,20 @@ export class CommitLane {
 
   #prepare(): void {
     const spare = this.#spare;
-    spare.preparing = this.segments.prepare(this.#active.number + 1).then(
-      (segment) => {
-        spare.segment = segment;
-        delete spare.fault;
-        delete spare.preparing;
-      },
-      (error: Error) => {
-        spare.fault = error.message;
-        delete spare.preparing;
-        this.onTrouble(`the next log segment cannot be made: ${error.message}`);
-      },
-    );
+    spare.preparing = this.segments
+      .prepare(this.#active.number + 1, () => this.#needsSpare)
+      .then(
+        (segment) => {
+          spare.segment = segment;
+          delete spare.fault;
+          delete spare.preparing;
+        },
+        (error: Error) => {
+          spare.fault = error.message;
+          delete spare.preparing;
+          this.onTrouble(`the next log segment cannot be made: ${error.message}`);
+        },
+      );
   }
 
   /** After a failed write: erase what may be there, then refuse. Only if that fails too is the fate unknown. */

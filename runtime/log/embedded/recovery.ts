@@ -162,7 +162,7 @@ export async function recover(
   const exists = numbers.includes(number);
   const opened = exists
     ? await segments.openForAppend(number, active?.size ?? (await segments.load(number)).bytes.length)
-    : await segments.prepare(number);
+    : await segments.prepare(number, () => true);
   const spare = numbers.includes(number + 1)
     ? await segments.openForAppend(number + 1, (await segments.load(number + 1)).bytes.length)
     : undefined;

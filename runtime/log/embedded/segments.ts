@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { Clock } from '../../kernel/clock.ts';
 import type { Timers } from '../../kernel/timer.ts';
 import { LogDamagedError } from '../event-log.ts';
 import type { Disk, DiskFile } from './disk.ts';
@@ -16,9 +17,10 @@ export const segmentHeaderBytes = 64;
 export const segmentBytesDefault = 64 * 1024 * 1024;
 export const segmentBytesMin = 16 * 1024;
 const segmentMark = 'HUNTSEG1';
-const zeroChunkBytes = 1024 * 1024;
-/** Between two chunks of zeros, so that preparing a segment does not starve the commits of the disk. */
-const zeroPauseMs = 4;
+const zeroChunkBytes = 256 * 1024;
+/** Between two chunks of zeros it pauses as long as the chunk took, within these: the commits need the disk more. */
+const zeroPauseMsMin = 1;
+const zeroPauseMsMax = 20;
 const readersMax = 64;
 
 export const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.seg`;
@@ -63,6 +65,7 @@ export class Segments {
   constructor(
     private readonly disk: Disk,
     readonly folder: string,
+    private readonly clock: Clock,
     private readonly timers: Timers,
     /** Descriptors for appending are opened with O_DSYNC. */
     readonly syncs: boolean,
@@ -81,16 +84,18 @@ export class Segments {
     return listSegments(this.disk, this.folder);
   }
 
-  /** Makes segment `number`: zeros, header, synced, and only then under its name. */
-  async prepare(number: number): Promise<OpenSegment> {
+  /** Makes segment `number`: zeros, header, synced, and only then under its name. `hurry`: somebody waits for it. */
+  async prepare(number: number, hurry: () => boolean): Promise<OpenSegment> {
     const temporary = `${this.path(number)}.new`;
     const file = await this.disk.open(temporary, { create: true });
     try {
       const zeros = Buffer.alloc(Math.min(zeroChunkBytes, this.bytes));
       for (let offset = 0; offset < this.bytes; offset += zeros.length) {
-        if (offset > 0) await new Promise<void>((resolve) => this.timers.after(zeroPauseMs, resolve));
+        const began = this.clock.monotonic();
         await file.write(zeros.subarray(0, Math.min(zeros.length, this.bytes - offset)), offset);
         await file.sync();
+        const pause = Math.min(zeroPauseMsMax, Math.max(zeroPauseMsMin, this.clock.monotonic() - began));
+        if (!hurry()) await new Promise<void>((resolve) => this.timers.after(Math.round(pause), resolve));
       }
       await file.write(segmentHeader(number, this.bytes), 0);
       await file.sync();

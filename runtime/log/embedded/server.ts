@@ -109,7 +109,7 @@ export class EmbeddedLogServer {
       const lossy = lock.rebooted && options.sync === 'process';
       // After a power loss the unsynced end of the log may be gone, and pages must never be ahead of the log (I8: they are disposable).
       if (lossy) await rm(join(dir, 'pages'), { recursive: true, force: true });
-      const segments = new Segments(disk, join(dir, 'segments'), timers, options.sync === 'power', segmentBytes);
+      const segments = new Segments(disk, join(dir, 'segments'), clock, timers, options.sync === 'power', segmentBytes);
       const index = new IndexStore(join(dir, 'index'), timers, options.streamsInMemory ?? streamsInMemoryMax);
       const pages = new Pages(join(dir, 'pages'));
       const cache = new TailCache(options.tailCacheBytes ?? tailCacheBytesMax);
