@@ -105,6 +105,10 @@ export function newNode(
   const faults: TestNode['faults'] = [];
   const fenced: TestNode['fenced'] = [];
   let random = 1;
+  const next = (): number => {
+    random = (random * 16_807) % 2_147_483_647;
+    return random / 2_147_483_647;
+  };
   const host = new ActorHost({
     nodeKey: 'n1@1',
     kinds: [counterKind(kindLimits)],
@@ -112,7 +116,7 @@ export function newNode(
     pages: world.pages,
     clock: world.time.clock,
     timers: world.time.timers,
-    random: { next: () => (random = (random * 16_807) % 2_147_483_647) / 2_147_483_647, token: () => `t${random++}` },
+    random: { next, token: () => `t${random++}` },
     report: (instance, stream, error) => faults.push({ instance, stream, error }),
     onFenced: (slot, epoch) => fenced.push({ slot, epoch }),
     ...rest,

@@ -282,6 +282,12 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     if (this.kind.decider.wake !== undefined) this.slot.alarm(this.stream, this.kind.decider.alarm(this.state.header));
   }
 
+  /** As {@link armAlarm}, unless it is due: then the next turn runs it, and must not be woken for it again meanwhile. */
+  armLaterAlarm(): void {
+    const due = this.kind.decider.alarm(this.state.header);
+    if (due === undefined || due > this.node.clock.now()) this.slot.alarm(this.stream, due);
+  }
+
   // Write-behind.
 
   quiesce(pack: () => void): Promise<boolean> {
@@ -346,8 +352,11 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     this.#state?.members.dispose();
     const { carry, code, message } = endings[reason];
     this.pages.giveUp();
-    // After a surely refused append the ones behind it are refused as well: each expects the version before.
-    const isDoubtful = this.flights.size > 0 && reason !== 'conflict' && reason !== 'fenced' && reason !== 'refused';
+    // A surely refused append takes those behind it along, for each expects the version before. Only after a conflict a
+    // rival's record may stand just where the next one expected ours (fencing forbids that, but need not be relied on here).
+    const isSurelyUndone =
+      reason === 'fenced' || reason === 'refused' || (reason === 'conflict' && this.flights.size === 1);
+    const isDoubtful = this.flights.size > 0 && !isSurelyUndone;
     const left = this.mailbox.empty();
     for (const request of left) this.node.waiting.remove(request.bytes);
     const carried = carry ? left.filter((request) => request.blocked === 0) : [];

@@ -50,7 +50,7 @@ export function remember(row: Receipts, event: { seq: number; version: number; f
     row.lastSeq = event.seq;
     dropBelow(receipts, event.seq - receiptWindow);
   }
-  receipts.push(event.seq, event.version, 1, event.fingerprint);
+  if (event.seq > row.lastSeq - receiptWindow) receipts.push(event.seq, event.version, 1, event.fingerprint);
 }
 
 function dropBelow(receipts: number[], seq: number): void {

@@ -132,8 +132,8 @@ export class OwnedSlot implements SlotContext {
     if (kind === undefined || this.#parked.has(streamKey(stream))) return;
     this.agenda.set(stream, this.node.clock.now() + rearmMs);
     const activation = this.#find(stream) ?? this.#start(kind, stream);
-    // An activation that is loading says when its alarm is as soon as it knows; one that is there may have none that is due.
-    if (activation.life.kind === 'active') activation.armAlarm();
+    // One that is loading says when its alarm is as soon as it knows; of one that is here the turn runs what is due.
+    if (activation.life.kind === 'active') activation.armLaterAlarm();
     this.node.ready(activation);
   }
 
