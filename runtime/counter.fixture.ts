@@ -127,9 +127,9 @@ const decider: Decider<CounterHeader, CounterMember, CounterAction, CounterEvent
       header.total -= undoes?.n ?? 0;
     }
   },
-  evolveMember(member, { type, n, to, undoes, version }, memberId) {
+  evolveMember(member, { type, n, to, undoes, version, playerId }, memberId) {
     if (type === 'added') member.points += n;
-    if (type === 'given') member.points += to === memberId ? n : -n;
+    if (type === 'given' && to !== playerId) member.points += to === memberId ? n : -n;
     if (type === 'undone') member.points -= undoes?.n ?? 0;
     member.log.push(`${type}@${version}`);
     if (member.log.length > 5) member.log.shift();
