@@ -1,3 +1,4 @@
+import { systemClock } from '../../runtime/kernel/clock.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
 import type { EventLog } from '../../runtime/log/event-log.ts';
 import type { Feed } from '../../runtime/log/feed.ts';
@@ -39,13 +40,13 @@ export async function connectBackend(config: Config): Promise<Backend> {
 
 /** The log may be starting itself: calls fail after its own patience, the start has more. */
 async function firstAnswer(log: EmbeddedLog): Promise<void> {
-  const until = performance.now() + connectMs;
+  const until = systemClock.monotonic() + connectMs;
   for (;;) {
     try {
       await log.head({ kind: 'cluster', id: 0 });
       return;
     } catch (error) {
-      if (performance.now() > until) throw error;
+      if (systemClock.monotonic() > until) throw error;
     }
   }
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, describeConfig, environmentKeys, loadConfig, type Role } from './config.ts';
+import { ConfigError, environmentKeys, loadConfig, type Role } from './config.ts';
+import { describeConfig } from './describe-config.ts';
 
 /** Section 11 of the contract, one for one. */
 const named =

@@ -150,12 +150,11 @@ export interface Config extends Readonly<Omit<Parsed, 'httpPort' | 'grpcPort'>> 
 
 /** Settings that only make sense as flags of `hunt up`, or in the file: they have no name in the environment. */
 const withoutEnvironment: ReadonlySet<ConfigKey> = new Set(['nodes', 'gateways', 'respawn', 'demo']);
-const secret: ReadonlySet<ConfigKey> = new Set(['tokenKey', 'token']);
-const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const keys = Object.keys(schema.shape) as ConfigKey[];
-const fileKeys = new Map(keys.map((key) => [snake(key), key]));
+export const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+export const configKeys = Object.keys(schema.shape) as ConfigKey[];
+const fileKeys = new Map(configKeys.map((key) => [snake(key), key]));
 export const environmentKeys: ReadonlyMap<string, ConfigKey> = new Map(
-  keys.filter((key) => !withoutEnvironment.has(key)).map((key) => [`HUNT_${snake(key).toUpperCase()}`, key]),
+  configKeys.filter((key) => !withoutEnvironment.has(key)).map((key) => [`HUNT_${snake(key).toUpperCase()}`, key]),
 );
 
 /** Exit code of usage and configuration errors (contract, section 10). */
@@ -272,28 +271,4 @@ function conflicts(role: Role, values: Parsed): string[] {
     );
   }
   return faults;
-}
-
-/** The effective configuration in the file's names, secrets masked. */
-export function describeConfig(config: Config): Record<string, unknown> {
-  const described: Record<string, unknown> = {};
-  for (const key of keys) {
-    const value = config[key];
-    described[snake(key)] = value === undefined ? null : mask(key, value);
-  }
-  return described;
-}
-
-function mask(key: ConfigKey, value: unknown): unknown {
-  if (secret.has(key)) return '***';
-  if (Array.isArray(value)) return value.map((one) => mask(key, one));
-  if (typeof value === 'object' && value !== null && 'perSecond' in value) {
-    const { perSecond, burst } = value as Rate;
-    return perSecond === 0 ? '0' : `${perSecond}/s:${burst}`;
-  }
-  if (typeof value !== 'string' || !URL.canParse(value)) return value;
-  const address = new URL(value);
-  if (address.password === '') return value;
-  address.password = '***';
-  return address.href;
 }

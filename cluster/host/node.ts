@@ -96,6 +96,15 @@ async function startNode({ config, name, clock, random, timers, logger, registry
         detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length} are served`,
       },
     ],
+    ended: new Promise((end) => {
+      viewLog.onChange((view) => {
+        const present = nodeOf(view, name);
+        // Removed while it could not answer: it starts anew. Replaced: its successor serves, and it must not fight for the name.
+        if (present !== undefined && present.incarnation > incarnation)
+          end({ code: 0, reason: `another process joined as ${name}` });
+        else if (present?.state !== 'active') end({ code: 1, reason: 'no longer a member of the view' });
+      });
+    }),
     probes: {
       title: 'Treasure Hunt Engine: node',
       inside: { [nodeLoadPath]: (): NodeLoad => ({ hunts: host.state().activations }) },

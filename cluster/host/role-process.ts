@@ -10,7 +10,8 @@ import { systemClock } from '../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../runtime/kernel/random.ts';
 import { systemTimers } from '../../runtime/kernel/timer.ts';
 import type { ChildReport } from './child.ts';
-import { type Config, ConfigError, describeConfig, exitUsage } from './config.ts';
+import { type Config, ConfigError, exitUsage } from './config.ts';
+import { describeConfig } from './describe-config.ts';
 import { type Check, serveProbes } from './probe-http.ts';
 
 export interface RoleContext {

@@ -32,6 +32,34 @@ async function refusedUp(...flags: string[]): Promise<{ code: number | null; std
   return { code, stderr };
 }
 
+describe('hunt up in a folder with a long name', function () {
+  this.timeout(60_000);
+
+  it('finds a short place for its sockets, and ends well when the whole process group is told to', async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), 'hunt-long-')), 'a-folder-with-a-long-name-'.repeat(5));
+    const hunt = fileURLToPath(new URL('../cli/hunt.js', import.meta.url));
+    const args = ['up', '--data-dir', folder, '--port', '0', '--grpc-port', '0', '--nodes', '2', '--no-demo'];
+    const child = spawn(process.execPath, [hunt, ...args], { stdio: 'ignore', detached: true });
+    const ended = once(child, 'exit');
+    try {
+      const file = () =>
+        JSON.parse(readFileSync(join(folder, 'cluster.json'), 'utf8')) as {
+          state: string;
+          processes: { pid: number }[];
+        };
+      await until('the cluster to be ready', 30_000, () => file().state === 'ready');
+      const rows = file().processes.map((row) => identityOf(row.pid));
+      process.kill(-(child.pid as number), 'SIGTERM');
+      assert.deepEqual(await ended, [0, null]);
+      assert.deepEqual(rows.filter(isAlive), []);
+      assert.ok(!readFileSync(join(folder, 'logs', 'n1.log'), 'utf8').includes('left without saying so'));
+    } finally {
+      if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGKILL');
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 describe('hunt up', function () {
   this.timeout(90_000);
   let cluster: ClusterProcess;
@@ -140,6 +168,24 @@ describe('hunt up', function () {
     );
     assert.deepEqual((await viewOf(cluster)).owners, view.owners);
     assert.equal(cluster.process('n3').restarts, 0);
+  });
+
+  it('lets a node go whose name another process took, and that process serve', async () => {
+    const before = cluster.process('n1');
+    const hunt = fileURLToPath(new URL('../cli/hunt.js', import.meta.url));
+    const other = spawn(
+      process.execPath,
+      [hunt, 'node', '--id', 'n1', '--data-dir', cluster.dataDir, '--http-port', '0'],
+      { stdio: 'ignore' },
+    );
+    try {
+      await until('the first n1 to end by itself', 15_000, () => cluster.process('n1').state === 'exited');
+      assert.equal(cluster.process('n1').restarts, before.restarts);
+      assert.equal((await viewOf(cluster)).nodes.find((node) => node.id === 'n1')?.state, 'active');
+    } finally {
+      other.kill('SIGKILL');
+      await once(other, 'exit');
+    }
   });
 
   it('works again after SIGKILL of everything, with the same key, view and ports', async () => {

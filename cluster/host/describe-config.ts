@@ -1,0 +1,27 @@
+import { type Config, type ConfigKey, configKeys, type Rate, snake } from './config.ts';
+
+const secret: ReadonlySet<ConfigKey> = new Set(['tokenKey', 'token']);
+
+/** The effective configuration in the file's names, secrets masked. */
+export function describeConfig(config: Config): Record<string, unknown> {
+  const described: Record<string, unknown> = {};
+  for (const key of configKeys) {
+    const value = config[key];
+    described[snake(key)] = value === undefined ? null : mask(key, value);
+  }
+  return described;
+}
+
+function mask(key: ConfigKey, value: unknown): unknown {
+  if (secret.has(key)) return '***';
+  if (Array.isArray(value)) return value.map((one) => mask(key, one));
+  if (typeof value === 'object' && value !== null && 'perSecond' in value) {
+    const { perSecond, burst } = value as Rate;
+    return perSecond === 0 ? '0' : `${perSecond}/s:${burst}`;
+  }
+  if (typeof value !== 'string' || !URL.canParse(value)) return value;
+  const address = new URL(value);
+  if (address.password === '') return value;
+  address.password = '***';
+  return address.href;
+}
