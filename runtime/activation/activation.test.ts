@@ -158,10 +158,10 @@ describe('an actor with a fault', () => {
     node.send('cleo', 1, { type: 'add', n: 1 });
     await until('the answers', () => node.replies.length === 3);
     const of = Object.fromEntries(node.replies.map((reply) => [reply.player, reply]));
-    assert.equal(of['ada']?.ack?.version, 2);
-    assert.equal(of['cleo']?.ack?.version, 3);
-    assert.equal(of['bob']?.nack?.code, 'INTERNAL');
-    assert.ok(of['bob']?.nack?.message.includes(node.faults[0]?.instance ?? '?'));
+    assert.equal(of.ada?.ack?.version, 2);
+    assert.equal(of.cleo?.ack?.version, 3);
+    assert.equal(of.bob?.nack?.code, 'INTERNAL');
+    assert.ok(of.bob?.nack?.message.includes(node.faults[0]?.instance ?? '?'));
     assert.equal((await node.act('dan', 1, { type: 'add', n: 1 })).ack?.result.total, 3);
     node.host.abandon();
   });

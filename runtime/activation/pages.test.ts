@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { CounterAction, CounterHeader, CounterMember } from '../counter.fixture.ts';
 import { counterKind } from '../counter.fixture.ts';
+import type { Row } from '../decider.ts';
 import {
   counterId,
   counterSlot,
@@ -40,7 +41,7 @@ async function replayed(world: World): Promise<unknown> {
       ...(event.seq > 0 ? [event.playerId] : []),
     ]),
   );
-  const points = Object.fromEntries(players.map((id) => [id, (state.row(id)?.member as CounterMember).points]));
+  const points = Object.fromEntries(players.map((id) => [id, (state.row(id) as Row<CounterMember>).member.points]));
   const { total } = state.header as CounterHeader;
   const sum = [...rows].reduce((all, id) => all + (state.row(id)?.member.points ?? 0), 0);
   return [

@@ -18,17 +18,18 @@ interface Armed {
   readonly at: number;
   readonly key: string;
   readonly stream: StreamId;
-  readonly generation: number;
 }
 
 /** Timers hold no longer delays than 2^31 ms, and the wall clock may be set meanwhile: look again at least so often. */
 const longestWaitMs = 60_000;
+/** Replaced entries that the heap may hold beyond as many as there are live ones. */
+const heapSlack = 64;
 
 /** The process's own: a heap and one timer. */
 export class EmbeddedAlarmWake implements AlarmWake {
   readonly #heap: Armed[] = [];
-  readonly #generations = new Map<string, number>();
-  #generation = 0;
+  /** What is armed at present; everything else in the heap was replaced or disarmed. */
+  readonly #armed = new Map<string, Armed>();
   #timer: { readonly at: number; readonly cancel: Cancel } | undefined;
 
   constructor(
@@ -39,21 +40,23 @@ export class EmbeddedAlarmWake implements AlarmWake {
 
   arm(stream: StreamId, at: number): void {
     const key = streamKey(stream);
-    const generation = ++this.#generation;
-    this.#generations.set(key, generation);
-    this.#push({ at, key, stream, generation });
+    if (this.#armed.get(key)?.at === at) return;
+    const armed = { at, key, stream };
+    this.#armed.set(key, armed);
+    this.#push(armed);
+    if (this.#heap.length > 2 * this.#armed.size + heapSlack) this.#compact();
     this.#setTimer();
   }
 
   disarm(stream: StreamId): void {
-    this.#generations.delete(streamKey(stream));
+    this.#armed.delete(streamKey(stream));
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#heap.length = 0;
-    this.#generations.clear();
+    this.#armed.clear();
   }
 
   #setTimer(): void {
@@ -69,11 +72,16 @@ export class EmbeddedAlarmWake implements AlarmWake {
     const now = this.clock.now();
     for (let next = this.#heap[0]; next !== undefined && next.at <= now; next = this.#heap[0]) {
       this.#pop();
-      if (this.#generations.get(next.key) !== next.generation) continue;
-      this.#generations.delete(next.key);
+      if (this.#armed.get(next.key) !== next) continue;
+      this.#armed.delete(next.key);
       this.fire(next.stream);
     }
     this.#setTimer();
+  }
+
+  #compact(): void {
+    this.#heap.length = 0;
+    for (const armed of this.#armed.values()) this.#push(armed);
   }
 
   #push(armed: Armed): void {
