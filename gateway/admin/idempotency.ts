@@ -94,7 +94,11 @@ export class Idempotency {
     claim: string,
     bodyHash: Uint8Array,
   ): Promise<{ minted: Minted } | { answer: Answer }> {
-    const body = { key: name, body_hash: Buffer.from(bodyHash).toString('base64url'), minted: this.#mint() };
+    const body: RequestKeyCommands['begin'] = {
+      key: name,
+      body_hash: Buffer.from(bodyHash).toString('base64url'),
+      minted: this.#mint(),
+    };
     const outcome = await this.#route.call(stream, 'begin', body);
     if (outcome.ok) {
       const begun = outcome.body as BegunReply;
@@ -133,6 +137,18 @@ export class Idempotency {
   }
 }
 
+/**
+ * What the actor of kind "key" is asked. Its id is 48 bits of the key's hash, so that `key`, the whole name, goes along.
+ * `begin` refuses with SEQ_CONFLICT for another body hash, ALREADY_DONE when the answer is there (then `get` reads it), and
+ * BUSY while another's claim is younger than 30 s; after that it hands the claim over, with the ids that were minted first.
+ */
+export interface RequestKeyCommands {
+  begin: { readonly key: string; readonly body_hash: string; readonly minted: Minted };
+  answer: { readonly key: string; readonly status: number; readonly body: string; readonly location: string };
+}
+export interface RequestKeyQueries {
+  get: [{ readonly key: string }, StoredAnswer];
+}
 interface StoredAnswer {
   readonly status: number;
   /** JSON text. */
