@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Random } from '../../runtime/kernel/random.ts';
@@ -94,6 +95,9 @@ function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, ht
     essential: true,
   };
 }
+
+/** A package may leave the demo out. */
+export const hasDemo = (): boolean => existsSync(demo);
 
 /** Plays a hunt by itself, for somebody to look at. Nothing depends on it. */
 export const planDemo = (config: Config): ChildPlan => ({

@@ -13,7 +13,7 @@ import { form } from '../formation.ts';
 import { ViewLog } from '../view-log.ts';
 import { type Backend, connectBackend } from './backend.ts';
 import { Child, type ChildPlan } from './child.ts';
-import { nodeIds, type Plans, planDemo } from './child-plans.ts';
+import { hasDemo, nodeIds, type Plans, planDemo } from './child-plans.ts';
 import { type ClusterFile, clusterFilePath, writeClusterFile } from './cluster-file.ts';
 import type { Config } from './config.ts';
 import type { DataLock } from './data-lock.ts';
@@ -109,7 +109,7 @@ export class Supervisor {
     await this.#form();
     for (const plan of [...this.#plans.nodes, ...this.#plans.gateways]) this.#add(plan);
     await this.#until(() => this.#state === 'ready', undefined, 'the cluster to be ready');
-    if (config.demo) this.#add(planDemo(config));
+    if (config.demo && hasDemo()) this.#add(planDemo(config));
   }
 
   /** Gateways first, so that no player meets a node that is gone; the log last. */
