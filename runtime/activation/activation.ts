@@ -20,6 +20,9 @@ import { PageArrivals } from './page-arrivals.ts';
 import { eventIn, findRecord, RecentRecords } from './recent-records.ts';
 import { type Saveable, writeBehind } from './write-behind.ts';
 
+/** After a save that failed. */
+const saveAgainMs = 5_000;
+
 /** Why requests get no answer from an activation that ended, and whether another may try them at once. */
 const endings: Record<EndReason, { readonly carry: boolean; readonly code: ErrorCode; readonly message: string }> = {
   idle: { carry: true, code: 'BUSY', message: 'the actor was put to sleep: send it again' },
@@ -74,6 +77,8 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   #provedAt = Number.NEGATIVE_INFINITY;
   #isProving = false;
   #isSaving = false;
+  #saveNotBefore = 0;
+  #isLastSave = false;
   #isSettlingDoubt = false;
   #faultReason: EndReason = 'fault';
   #fault: unknown;
@@ -118,6 +123,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   get isSaveDue(): boolean {
     if (this.life.kind === 'loading' || this.isOver || this.#isSaving || this.dirtySince === 0) return false;
     const { limits, clock } = this.node;
+    if (clock.monotonic() < this.#saveNotBefore) return false;
     const tailMax = Math.max(
       limits.tailEventsMax,
       Math.min(this.state.members.pageCount * 8, limits.tailEventsMax * 10),
@@ -315,10 +321,11 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     try {
       const isSaved = await writeBehind(this.node, this);
       // A store that refuses is not asked again at once.
-      if (!isSaved && !this.isOver) this.dirtySince = this.node.clock.monotonic();
+      if (!isSaved) this.#saveNotBefore = this.node.clock.monotonic() + saveAgainMs;
       return isSaved;
     } finally {
       this.#isSaving = false;
+      if (this.life.kind === 'draining') this.#settleDrain();
     }
   }
 
@@ -534,7 +541,10 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       this.end('handoff');
       return;
     }
-    if (!this.#isSaving) void this.save().then(() => this.end('handoff'));
+    if (!this.#isSaving && !this.#isLastSave) {
+      this.#isLastSave = true;
+      void this.save().then(() => this.end('handoff'));
+    }
   }
 }
 

@@ -125,7 +125,8 @@ async function spill<H, M, A, E extends ActorEvent>(
   node.cache.shrink();
 }
 
-export const storeAttemptsMax = 3;
+/** Waits of 0.1 to 0.8 s lie between them. */
+export const storeAttemptsMax = 5;
 
 /** Loads pages; a store that stays unreachable is as good as an empty one, for play needs the log alone (I10). */
 export async function loadPages(
