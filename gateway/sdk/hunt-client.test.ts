@@ -316,10 +316,10 @@ describe('HuntClient', () => {
     await one.session(testHunt).whenLive();
   });
 
-  it('gives up after connectTriesMax tries when nobody listens', async () => {
+  it('gives up after firstTriesMax tries when nobody listens', async () => {
     const url = server.url;
     await server.close();
-    await assert.rejects(client({ url, connectTriesMax: 2 }).connect(), { code: 'UNREACHABLE' });
+    await assert.rejects(client({ url, firstTriesMax: 2 }).connect(), { code: 'UNREACHABLE' });
   });
 
   it('refuses more waiting commands than it may hold, by name (I5)', async () => {

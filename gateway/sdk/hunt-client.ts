@@ -32,8 +32,8 @@ export interface ClientOptions {
   /** Absent: `new WebSocket(url, protocol)` of the environment. */
   connect?: (url: string, protocol: string) => SocketLike;
   codec?: Codec;
-  /** Failed tries in a row before the client closes for good; absent = it never gives up. */
-  connectTriesMax?: number;
+  /** Failed tries before the first `ready` after which the client closes for good; absent = it never gives up. */
+  firstTriesMax?: number;
   random?: () => number;
 }
 
@@ -300,9 +300,9 @@ export class HuntClient extends Emitter<ClientEvents> {
   }
 
   #retry(closeCode: number | undefined, reason: string, retryMs?: number): void {
-    const max = this.options.connectTriesMax;
+    const max = this.options.firstTriesMax;
     const jittered = this.#backoff.next();
-    if (max !== undefined && this.#backoff.tries >= max) {
+    if (max !== undefined && this.#ready === undefined && this.#backoff.tries >= max) {
       const where = [this.options.url].flat().join(', ');
       this.#end(
         new HuntError('UNREACHABLE', `no connection to ${where} in ${max} tries${reason ? `: ${reason}` : ''}`),
