@@ -12,6 +12,8 @@ export class Follower implements FeedListener {
   readonly heads: number[] = [];
   readonly raw: number[] = [];
   #filling: Promise<void> | undefined;
+  /** The highest version that it was told of: what comes while a gap is being read is read too. */
+  #told = 0;
 
   constructor(
     private readonly log: EventLog,
@@ -21,6 +23,7 @@ export class Follower implements FeedListener {
 
   record(record: LogRecord): void {
     this.raw.push(record.version);
+    this.#told = Math.max(this.#told, record.version + record.count - 1);
     if (record.version <= this.upto) return;
     if (record.version > this.upto + 1) this.#fill();
     else this.#add(record);
@@ -28,6 +31,7 @@ export class Follower implements FeedListener {
 
   head(head: number): void {
     this.heads.push(head);
+    this.#told = Math.max(this.#told, head);
     if (head > this.upto) this.#fill();
   }
 
@@ -44,6 +48,7 @@ export class Follower implements FeedListener {
       })
       .finally(() => {
         this.#filling = undefined;
+        if (this.upto < this.#told) this.#fill();
       });
   }
 }

@@ -11,7 +11,7 @@ import { FrameReader } from '../../link/frame.ts';
 import { BodyReader, BodyWriter, logFrame, protocolNumber } from './wire.ts';
 
 const backOffFirstMs = 10;
-const backOffMaxMs = 250;
+const backOffMaxMs = 100;
 const pingMs = 500;
 /** Nothing heard for this long although asked: the link is given up. */
 const silentMaxMs = 2_500;

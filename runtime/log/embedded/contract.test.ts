@@ -7,6 +7,5 @@ eventLogContract('the embedded log', () => LogProcess.start());
 eventLogContract('the embedded log, reading from disk', () =>
   LogProcess.start({ tailCacheBytes: 0, indexFlushMs: 20 }),
 );
-eventLogContract('the embedded log with sync: process', () => LogProcess.start({ sync: 'process' }));
 feedContract('the embedded log', () => LogProcess.start());
 pageStoreContract('the embedded log', () => LogProcess.start());

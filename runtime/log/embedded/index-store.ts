@@ -29,6 +29,7 @@ export class IndexStore {
   readonly slots: SlotIndex;
   readonly #env: RootDatabase;
   readonly #meta;
+  readonly #databases: readonly { resetReadTxn(): void }[];
   /** Position up to which a flush is under way or was done: no run may cross it. */
   boundary = 0;
   #flushing: Promise<boolean> | undefined;
@@ -41,8 +42,11 @@ export class IndexStore {
     const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
     this.#env = open({ path: folder, maxDbs: 4, separateFlushed: true, noSubdir: false, ...binary });
     this.#meta = this.#env.openDB<Buffer, Buffer>('meta', binary);
-    this.streams = new StreamIndex(this.#env.openDB<Buffer, Buffer>('streams', binary), streamsMax);
-    this.slots = new SlotIndex(this.#env.openDB<Buffer, Buffer>('slots', binary));
+    const streams = this.#env.openDB<Buffer, Buffer>('streams', binary);
+    const slots = this.#env.openDB<Buffer, Buffer>('slots', binary);
+    this.#databases = [this.#env, streams, slots];
+    this.streams = new StreamIndex(streams, streamsMax);
+    this.slots = new SlotIndex(slots);
   }
 
   /** The last checkpoint; undefined for a new or deleted index. */
@@ -90,7 +94,7 @@ export class IndexStore {
     for (let i = 0; i < dirty.length; i += sliceStreams) {
       const slice = dirty.slice(i, i + sliceStreams);
       try {
-        await this.#env.batch(() => this.streams.flush(slice, checkpoint.position));
+        await this.#write(() => this.streams.flush(slice, checkpoint.position));
       } catch (error) {
         this.streams.failed(dirty.slice(i));
         throw error;
@@ -99,7 +103,7 @@ export class IndexStore {
       await new Promise<void>((resolve) => this.timers.soon(resolve));
     }
     try {
-      await this.#env.batch(() => this.slots.flush(checkpoint.position));
+      await this.#write(() => this.slots.flush(checkpoint.position));
     } catch (error) {
       this.slots.failed();
       throw error;
@@ -116,6 +120,15 @@ export class IndexStore {
     this.streams.unindexed = Math.max(0, this.streams.unindexed - before);
     this.streams.sweep();
     return true;
+  }
+
+  /**
+   * One batch, committed and visible. LMDB keeps one snapshot for all reads of a turn: without a new one, a read in the turn
+   * of the commit would see the blocks as they were, when memory has already let go of what went into them.
+   */
+  async #write(puts: () => void): Promise<void> {
+    await this.#env.batch(puts);
+    for (const database of this.#databases) database.resetReadTxn();
   }
 
   /** Resolves when no flush is under way. */

@@ -45,12 +45,15 @@ export class Pages {
         void this.#pages.put(key, value);
       }
     });
+    // Who asks after the answer must see it: LMDB would serve the rest of this turn from its older snapshot.
+    this.#pages.resetReadTxn();
   }
 
   async drop(kind: string, id: number, pages: readonly number[]): Promise<void> {
     await this.#env.batch(() => {
       for (const page of pages) void this.#pages.remove(pageKey(kind, id, page));
     });
+    this.#pages.resetReadTxn();
   }
 
   async close(): Promise<void> {

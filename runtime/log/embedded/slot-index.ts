@@ -51,7 +51,7 @@ export class SlotIndex {
     for (const runs of [this.#runs[slot], this.#flushing?.[slot]]) {
       if (runs !== undefined && runs.length > 0) return (runs.at(-2) as number) + (runs.at(-1) as number);
     }
-    const last = { start: slotKey(slot, Number.MAX_SAFE_INTEGER), end: slotKey(slot, -0), reverse: true, limit: 1 };
+    const last = { start: slotKey(slot, Number.MAX_SAFE_INTEGER), end: slotKey(slot, 0), reverse: true, limit: 1 };
     for (const { value } of this.blocks.getRange(last)) {
       return value.readDoubleLE(value.length - runBytes) + value.readUInt32LE(value.length - 4);
     }
@@ -74,7 +74,7 @@ export class SlotIndex {
     let first: Buffer | undefined;
     for (const { key } of this.blocks.getRange({
       start: slotKey(slot, from),
-      end: slotKey(slot, -0),
+      end: slotKey(slot, 0),
       reverse: true,
       limit: 1,
     }))
@@ -121,7 +121,7 @@ export class SlotIndex {
   #append(slot: number, runs: number[]): void {
     let key: Buffer | undefined;
     let held: Buffer = Buffer.alloc(0);
-    const last = { start: slotKey(slot, Number.MAX_SAFE_INTEGER), end: slotKey(slot, -0), reverse: true, limit: 1 };
+    const last = { start: slotKey(slot, Number.MAX_SAFE_INTEGER), end: slotKey(slot, 0), reverse: true, limit: 1 };
     for (const entry of this.blocks.getRange(last)) {
       if (entry.value.length < blockRunsMax * runBytes) {
         key = entry.key;
