@@ -3,7 +3,7 @@
  * and what the segments hold. One seed = one sequence of kills; HUNT_TEST_SEED replays it.
  */
 import assert from 'node:assert/strict';
-import { open as openFile, readdir, rm } from 'node:fs/promises';
+import { open as openFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Slot, StreamId } from '../../../proto/ids.ts';
 import { bytesOf, eventually, freshStream, readAll, seeded, textOf, version } from '../contract-fixture.ts';
@@ -355,6 +355,42 @@ describe('the embedded log with damaged files', () => {
     assert.equal((await writer.append(streams[0] as StreamId, version(60), 1, bytesOf('still'))).kind, 'appended');
     await log.restartServer();
     assert.equal(await client.head(streams[0] as StreamId), 61);
+  });
+});
+
+describe('the embedded log with sync: process after a power loss', () => {
+  it('ends at the first byte that was lost, drops the pages, and goes on from there', async () => {
+    const log = await LogProcess.start({ sync: 'process', indexFlushMs: 60_000 });
+    const client = await log.open();
+    try {
+      const slot = 33 as Slot;
+      const stream = freshStream(slot);
+      const writer = await client.take(slot, 1);
+      const positions: number[] = [];
+      for (let v = 0; v < 20; v++) {
+        const outcome = await writer.append(stream, version(v), 1, bytesOf(`${v + 1}`));
+        assert.equal(outcome.kind, 'appended');
+        if (outcome.kind === 'appended') positions.push(outcome.position);
+      }
+      await client.save(stream, [{ page: 0, foldedTo: version(20), bytes: bytesOf('ahead of the log') }]);
+      await log.kill();
+      // The disk wrote the later commits and not this one, and the machine started anew since.
+      const lost = positions[12] as number;
+      const file = await openFile(join(log.dir, 'segments', segmentName(segmentOf(lost))), 'r+');
+      await file.write(Buffer.alloc(recordBytes(2)), 0, recordBytes(2), offsetOf(lost));
+      await file.close();
+      await writeFile(join(log.dir, 'owner.json'), JSON.stringify({ pid: 1, boot: 'the boot before' }));
+      await log.start();
+      assert.equal(await client.head(stream), 12);
+      assert.deepEqual(await client.load(stream, [0]), [undefined]);
+      assert.equal((await writer.append(stream, version(12), 1, bytesOf('again'))).kind, 'appended');
+      await log.restartServer();
+      assert.equal(textOf((await readAll(client, stream)).at(-1) as LogRecord), 'again');
+      assert.equal(await client.head(stream), 13);
+    } finally {
+      await client.close();
+      await log.close();
+    }
   });
 });
 

@@ -203,6 +203,9 @@ describe('the embedded log on a failing disk', () => {
   });
 
   it('refuses as busy beyond the bytes that may be unanswered, and takes more once they are answered', async () => {
+    await server.close();
+    server = await start({ segmentBytes: 8 * 1024 * 1024 });
+    await log.head(freshStream(slot));
     disk.mode = 'slow';
     const stream = freshStream(slot);
     const outcomes: Promise<{ kind: string }>[] = [];
