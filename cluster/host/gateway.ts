@@ -1,23 +1,32 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { parseDefinition } from '../../actors/hunt/definition.ts';
 import { Router } from '../../gateway/act/router.ts';
+import { actionOf } from '../../gateway/admin/action-json.ts';
 import { buildAdmin } from '../../gateway/admin/admin.ts';
 import { LogEventReader } from '../../gateway/admin/log-event-reader.ts';
 import { operationsOf } from '../../gateway/admin/operations/operations.ts';
 import { packagedWebRoot } from '../../gateway/admin/routes/pages.ts';
+import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
+import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
 import { Tokens } from '../../gateway/token/tokens.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
 import { type Config, ConfigError } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
+import { publicEvents, showEvent } from './hunt-events.ts';
 import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { readTokenKeys } from './secrets.ts';
+
+/** Clients of a gateway that stops come back spread over this time. */
+const returnMsMax = 2_000;
+/** For close frames to leave. */
+const drainMs = 200;
 
 /** `hunt gateway`: sockets, HTTP and gRPC. Returns the exit code. */
 export const runGateway = (config: Config, warnings: readonly string[] = []): Promise<number> =>
@@ -35,7 +44,9 @@ async function startGateway({
   const tokens = new Tokens(clock, random, readTokenKeys(config));
   const backend = await connectBackend(config);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
-  const metrics = registerMetrics(registry, viewMetrics);
+  const metrics = registerMetrics(registry, { ...viewMetrics, ...liveMetrics });
+  metrics.gauge('hunt_view', viewLog.view.number);
+  viewLog.onChange((view) => metrics.gauge('hunt_view', view.number));
   const placement = new ViewPlacement(viewLog);
   const catchUp = () =>
     viewLog.catchUp().catch((error: unknown) => logger.warn({ err: error }, 'a newer view could not be read'));
@@ -60,21 +71,56 @@ async function startGateway({
     random,
     route: router,
     tokens,
-    events: new LogEventReader(backend.log, (event) => ({ ...event })),
+    events: new LogEventReader(backend.log, showEvent),
     cluster: new DescribedCluster(viewLog),
     parseDefinition,
     readiness: checks,
     metrics: registry,
     journal: logger,
   });
-  const admin = await buildAdmin(operations, { origins: config.origins, webRoot: packagedWebRoot() });
+  const tls = tlsOf(config);
+  const makeServer =
+    tls === undefined
+      ? {}
+      : {
+          makeServer: (options: ServerOptions, listener: RequestListener) =>
+            createTlsServer({ ...options, ...tls }, listener) as unknown as Server,
+        };
+  const admin = await buildAdmin(operations, { origins: config.origins, webRoot: packagedWebRoot(), ...makeServer });
+  const live = new LiveGateway({
+    route: router,
+    log: backend.log,
+    feed: backend.feed,
+    reader: publicEvents,
+    verifyToken: (token) => tokens.verifyToken(token),
+    parseAction: parseAction,
+    clock,
+    timers,
+    random,
+    metrics,
+    config: {
+      origins: config.origins,
+      socketsMax: config.socketsMax,
+      playerRate: config.ratePlayer,
+      socketRate: config.rateSocket,
+      addressRate: config.rateAddress,
+    },
+  });
+  admin.server.on('upgrade', (request, socket, head) => {
+    if ((request.url ?? '').split('?', 1)[0] === '/v1/socket') live.handleUpgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
   await admin.listen({ host: config.host, port: config.httpPort });
   const { buildIngest } = await import('../../gateway/ingest/ingest.ts');
   const ingest = buildIngest(operations);
   const { ServerCredentials } = await import('@grpc/grpc-js');
   await new Promise<void>((resolve, reject) =>
-    ingest.bindAsync(`${config.host}:${config.grpcPort}`, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
+    ingest.bindAsync(
+      `${config.host}:${config.grpcPort}`,
+      tls === undefined
+        ? ServerCredentials.createInsecure()
+        : ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]),
+      (error) => (error === null ? resolve() : reject(error)),
     ),
   );
   listening = true;
@@ -82,6 +128,9 @@ async function startGateway({
     checks,
     stop: async () => {
       listening = false;
+      live.drain(returnMsMax);
+      await new Promise<void>((resolve) => timers.after(drainMs, resolve));
+      live.close();
       router.close();
       ingest.forceShutdown();
       await admin.close();
@@ -89,4 +138,22 @@ async function startGateway({
       await backend.close();
     },
   };
+}
+
+/** An action of an \`act\`: an object with a \`type\`. */
+function parseAction(json: unknown): ReturnType<typeof actionOf> {
+  if (typeof json !== 'object' || json === null || !('type' in json) || typeof json.type !== 'string')
+    return { fault: 'action must be an object with a type, such as {"type": "join"}' };
+  return actionOf(json as { readonly type: string });
+}
+
+function tlsOf(config: Config): { cert: Buffer; key: Buffer } | undefined {
+  if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined;
+  try {
+    return { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) };
+  } catch (error) {
+    throw new ConfigError([
+      `HUNT_TLS_CERT, HUNT_TLS_KEY: ${(error as Error).message}: name PEM files that this user may read`,
+    ]);
+  }
 }
