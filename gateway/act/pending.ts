@@ -1,5 +1,5 @@
-import type { Slot, StreamId } from '../../proto/ids.ts';
 import type { CallReply } from '../../proto/generated/node/v1/link.ts';
+import type { Slot, StreamId } from '../../proto/ids.ts';
 import type { PlayerLane } from './player-lane.ts';
 
 /** Where a command's bytes lie. Many commands share one buffer; it lives as long as one of them is unanswered. */

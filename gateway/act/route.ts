@@ -31,4 +31,10 @@ export interface Route {
 
 export type CallOutcome =
   | { readonly ok: true; readonly version: number; readonly body: unknown }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly retryMs?: number; readonly detail?: Readonly<Record<string, unknown>> };
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly retryMs?: number;
+      readonly detail?: Readonly<Record<string, unknown>>;
+    };

@@ -76,29 +76,39 @@ export class Router implements Route {
     this.#unlisten = parts.placement.onChange(() => this.#viewChanged());
   }
 
-  submit(
-    huntId: number,
-    playerId: string,
-    seq: number,
-    request: Uint8Array,
-    done: (reply: Uint8Array) => void,
-  ): void {
+  submit(huntId: number, playerId: string, seq: number, request: Uint8Array, done: (reply: Uint8Array) => void): void {
     const to = { huntId, playerId, seq };
     const key = `${huntId}/${playerId}`;
     let lane = this.#lanes.get(key);
     if (lane?.full) {
-      done(nackReply(to, 'BUSY', `At most ${inFlightMax} commands of a player are in flight in a hunt: wait for their answers.`, 100));
+      done(
+        nackReply(
+          to,
+          'BUSY',
+          `At most ${inFlightMax} commands of a player are in flight in a hunt: wait for their answers.`,
+          100,
+        ),
+      );
       return;
     }
     if (this.#closed || this.#pending.size >= pendingCommandsMax || this.#waitingBytes >= waitingBytesMax) {
-      done(nackReply(to, 'BUSY', 'The gateway has as many commands under way as it may: send this one again.', this.#jitter(500)));
+      done(
+        nackReply(
+          to,
+          'BUSY',
+          'The gateway has as many commands under way as it may: send this one again.',
+          this.#jitter(500),
+        ),
+      );
       return;
     }
     const slot = slotOf(huntId);
     const waiting = this.#waiting.get(slot);
     const link = waiting === undefined ? this.#linkOf(slot) : undefined;
     if (link?.full) {
-      done(nackReply(to, 'BUSY', 'The link to the owner of this hunt is full: send this one again.', this.#jitter(500)));
+      done(
+        nackReply(to, 'BUSY', 'The link to the owner of this hunt is full: send this one again.', this.#jitter(500)),
+      );
       return;
     }
     if (lane === undefined) {
@@ -134,7 +144,12 @@ export class Router implements Route {
 
   call(stream: StreamId, method: string, body: unknown): Promise<CallOutcome> {
     if (this.#closed)
-      return Promise.resolve({ ok: false, code: 'BUSY', message: 'The gateway is closing: send this again.', retryMs: 1000 });
+      return Promise.resolve({
+        ok: false,
+        code: 'BUSY',
+        message: 'The gateway is closing: send this again.',
+        retryMs: 1000,
+      });
     return new Promise((resolve) => {
       const call: PendingCall = {
         kind: 'call',
@@ -232,7 +247,11 @@ export class Router implements Route {
         return owner !== undefined && nodeKey(owner) === link.key;
       };
       // A designer's command that was sent waits for its answer: it has no seq that would make a second try harmless.
-      moved.push(...link.withdraw((work) => !ours(work.slot) && (work.where === 'boxed' || work.kind === 'command' || work.read)));
+      moved.push(
+        ...link.withdraw(
+          (work) => !ours(work.slot) && (work.where === 'boxed' || work.kind === 'command' || work.read),
+        ),
+      );
     }
     for (const work of moved) this.#again(work);
     const known = new Set<string>();
@@ -275,7 +294,10 @@ export class Router implements Route {
     for (const [slot, list] of [...this.#waiting]) {
       const link = this.#linkOf(slot);
       if (link === undefined) {
-        this.#waiting.set(slot, list.filter((work) => work.where !== 'done'));
+        this.#waiting.set(
+          slot,
+          list.filter((work) => work.where !== 'done'),
+        );
         continue;
       }
       this.#waiting.delete(slot);

@@ -24,7 +24,9 @@ export class SharedEvent {
     return this.event.player.startsWith('@');
   }
   bytes(codec: Codec): Buffer {
-    return (this.#encoded[codec.index] ??= codec.encode(this.event.body));
+    const bytes = this.#encoded[codec.index] ?? codec.encode(this.event.body);
+    this.#encoded[codec.index] = bytes;
+    return bytes;
   }
   /** Whether it is for the audience of that player and team. */
   concerns(player: string | undefined, team: string | undefined): boolean {

@@ -36,13 +36,18 @@ export class ReplayBlock {
 
   /** The frames of everything behind `cursor`; those of the whole block are shared. */
   all(codec: Codec, cursor: number, encoded: () => void): readonly EvFrame[] {
-    if (cursor === this.after)
-      return (this.#frames[codec.index] ??= evFrames(codec, this.hunt, cursor, this.upto, this.events, encoded));
+    if (cursor === this.after) {
+      const whole = this.#frames[codec.index] ?? evFrames(codec, this.hunt, cursor, this.upto, this.events, encoded);
+      this.#frames[codec.index] = whole;
+      return whole;
+    }
     return evFrames(codec, this.hunt, cursor, this.upto, this.events.slice(cursor - this.after), encoded);
   }
 }
 
-export type BlockAnswer = { readonly kind: 'block'; readonly block: ReplayBlock } | { readonly kind: 'trimmed'; readonly oldest: number };
+export type BlockAnswer =
+  | { readonly kind: 'block'; readonly block: ReplayBlock }
+  | { readonly kind: 'trimmed'; readonly oldest: number };
 
 export class ReplayBlocks {
   readonly #full: LRUCache<string, ReplayBlock>;
@@ -92,7 +97,12 @@ export class ReplayBlocks {
           if (event.version !== start + events.length + 1) continue;
           events.push(new SharedEvent(event));
           if ((start + events.length) % blockVersions !== 0) continue;
-          const block = new ReplayBlock(hunt, start, events, bytes + record.bytes.byteLength + events.length * overheadBytes);
+          const block = new ReplayBlock(
+            hunt,
+            start,
+            events,
+            bytes + record.bytes.byteLength + events.length * overheadBytes,
+          );
           if (block.full) this.#full.set(keyOf(hunt, start), block);
           first ??= block;
           start += events.length;

@@ -1,0 +1,541 @@
+/**
+ * One hunt's subscribers on this gateway. Owns: the feed subscription, the latest events, who stands where, and when
+ * whom to serve. Does not own: bytes (audience-frame), history (replay-block), views (me), places (board).
+ * Invariants: only committed records are shown (I1: the feed and the log deliver nothing else); what a socket was sent
+ * ends exactly at its cursor (I6); a socket that lags keeps nothing here but its cursor (I5).
+ */
+import type { Version } from '../../proto/ids.ts';
+import type { Cancel } from '../../runtime/kernel/timer.ts';
+import type { LogRecord } from '../../runtime/log/event-log.ts';
+import type { Subscription as FeedSubscription } from '../../runtime/log/feed.ts';
+import { type Codec, framed, wsFrame } from '../socket/frame.ts';
+import { Arrival } from './arrival.ts';
+import type { EvFrame, SharedEvent } from './audience-frame.ts';
+import { SharedBoard } from './board.ts';
+import type { FanOutParts } from './fan-out-parts.ts';
+import { LiveBatch } from './live-batch.ts';
+import { PrivateViews } from './me.ts';
+import type { Live } from './send-budget.ts';
+import type { ResetReason, Subscription } from './subscription.ts';
+
+/** Events that stay in memory once everybody has them. */
+const settledEvents = 64;
+const feedRetryMs = 500;
+const loadRetryMs = 300;
+/** Sockets between two looks at the clock. */
+const writesPerLook = 16;
+/** From so many on, an event for everybody is shared in `own` behind a shared `live`. */
+const ownSharingMin = 8;
+
+type FeedState = { kind: 'opening' } | { kind: 'open'; feed: FeedSubscription } | { kind: 'closed' };
+
+export class Hub implements Live {
+  readonly subscriptions: Subscription[] = [];
+  readonly #players = new Map<string, Subscription[]>();
+  /** Team to its players here. */
+  readonly #teams = new Map<string, Set<string>>();
+  readonly #own = new Set<Subscription>();
+  #ownDirty = new Set<Subscription>();
+  #state: FeedState = { kind: 'opening' };
+  #batch: LiveBatch;
+  #filling = false;
+  #wanted = 0;
+  #visiting = -1;
+  #oldestUnsent: number | undefined;
+  #lineage = '';
+  #timer: Cancel | undefined;
+  #live: [Buffer | undefined, Buffer | undefined] = [undefined, undefined];
+  #liveVersion = -1;
+  #boardHead = -1;
+  hot = false;
+  readonly arrival: Arrival;
+  readonly me: PrivateViews;
+  readonly board: SharedBoard;
+
+  constructor(
+    readonly hunt: number,
+    readonly parts: FanOutParts,
+  ) {
+    const of = (player: string): readonly Subscription[] => this.#players.get(player) ?? [];
+    this.#batch = new LiveBatch(hunt, 0, this.#encoded);
+    this.me = new PrivateViews(hunt, parts, of, (sub, team, version) => this.setTeam(sub, team, version));
+    this.board = new SharedBoard(hunt, parts, this.subscriptions, of);
+    this.arrival = new Arrival(this);
+    void this.#open();
+  }
+
+  get head(): number {
+    return this.#batch.head;
+  }
+  get isOpen(): boolean {
+    return this.#state.kind === 'open';
+  }
+  get lineage(): string {
+    return this.#lineage;
+  }
+  set lineage(lineage: string) {
+    this.#lineage = lineage;
+  }
+
+  add(sub: Subscription): void {
+    sub.at = this.subscriptions.length;
+    this.subscriptions.push(sub);
+    if (sub.player !== undefined) {
+      const mine = this.#players.get(sub.player);
+      if (mine === undefined) this.#players.set(sub.player, [sub]);
+      else mine.push(sub);
+    }
+    this.arrival.wait(sub);
+    this.#judgeHeat();
+  }
+
+  remove(sub: Subscription): void {
+    if (sub.gone) return;
+    sub.stage = 'gone';
+    const last = this.subscriptions.pop() as Subscription;
+    if (last !== sub) {
+      this.subscriptions[sub.at] = last;
+      last.at = sub.at;
+    }
+    this.#own.delete(sub);
+    this.#ownDirty.delete(sub);
+    if (sub.player === undefined) return;
+    const mine = this.#players.get(sub.player)?.filter((other) => other !== sub) ?? [];
+    if (mine.length > 0) this.#players.set(sub.player, mine);
+    else {
+      this.#players.delete(sub.player);
+      if (sub.team !== undefined) this.#leaveTeam(sub.team, sub.player);
+      this.me.forget(sub.player);
+    }
+    this.#judgeHeat();
+  }
+
+  close(): void {
+    if (this.#state.kind === 'open') this.#state.feed.close();
+    this.#state = { kind: 'closed' };
+    this.#timer?.();
+    this.me.close();
+    this.board.close();
+  }
+
+  // --- the feed ----------------------------------------------------------------------------------------------------
+
+  async #open(): Promise<void> {
+    try {
+      const feed = await this.parts.feed.subscribe(
+        { kind: 'hunt', id: this.hunt },
+        { record: (record) => this.#record(record), head: (version) => this.#reach(version) },
+      );
+      if (this.#state.kind === 'closed') {
+        feed.close();
+        return;
+      }
+      // Records may have come before the promise was looked at: they are in the log as well.
+      this.#batch = new LiveBatch(this.hunt, feed.head, this.#encoded);
+      this.#state = { kind: 'open', feed };
+      if (this.#wanted > feed.head) this.#reach(this.#wanted);
+      this.arrival.go();
+    } catch {
+      if (this.#state.kind === 'closed') return;
+      this.#timer = this.parts.timers.after(feedRetryMs, () => void this.#open());
+    }
+  }
+
+  #record(record: LogRecord): void {
+    const end = record.version + record.count - 1;
+    if (this.#state.kind !== 'open' || this.#filling || record.version > this.head + 1) {
+      this.#reach(end);
+      return;
+    }
+    if (end > this.head) this.#take(record);
+  }
+
+  /** Up to here there are events: what the feed did not bring is read from the log. */
+  #reach(version: number): void {
+    this.#wanted = Math.max(this.#wanted, version);
+    if (this.#state.kind !== 'open' || this.#filling || this.#wanted <= this.head) return;
+    this.#filling = true;
+    void this.#fill();
+  }
+
+  async #fill(): Promise<void> {
+    try {
+      while (this.#wanted > this.head && this.#state.kind === 'open') {
+        const page = await this.parts.log.read({ kind: 'hunt', id: this.hunt }, (this.head + 1) as Version);
+        for (const record of page.records) this.#take(record);
+        if (page.records.length === 0) break;
+      }
+      this.#filling = false;
+    } catch {
+      this.#filling = false;
+      if (this.#state.kind === 'open')
+        this.#timer = this.parts.timers.after(feedRetryMs, () => this.#reach(this.#wanted));
+      return;
+    }
+    if (this.#wanted > this.head && this.#state.kind === 'open')
+      this.#timer = this.parts.timers.after(feedRetryMs, () => this.#reach(this.#wanted));
+  }
+
+  #take(record: LogRecord): void {
+    if (this.#state.kind !== 'open') return;
+    let newDefinition = false;
+    try {
+      for (const event of this.parts.reader.decode(record)) {
+        if (event.version !== this.head + 1) continue;
+        const shared = this.#batch.push(event);
+        this.#touch(shared);
+        if (event.type === 'DefinitionPublished') newDefinition = true;
+      }
+    } catch {
+      this.#unreadable();
+      return;
+    }
+    this.#oldestUnsent ??= this.parts.clock.monotonic();
+    this.#visiting = this.subscriptions.length - 1;
+    this.parts.budget.live(this);
+    if (newDefinition)
+      for (const sub of [...this.subscriptions]) if (sub.stage !== 'loading') this.reset(sub, 'definition');
+  }
+
+  #unreadable(): void {
+    for (const sub of [...this.subscriptions]) {
+      this.remove(sub);
+      sub.subscriber.refused(
+        this.hunt,
+        'HUNT_UNREADABLE',
+        'The log of this hunt was written by a newer release or is damaged: it is parked.',
+      );
+    }
+  }
+
+  /** Who must hear of this event besides those who hear everything. */
+  #touch(event: SharedEvent): void {
+    const { player, team, type } = event.event;
+    if (event.forAll) {
+      if (type !== 'Announced') for (const name of this.#players.keys()) this.me.changed(name);
+      for (const sub of this.#own) this.#soil(sub, event.version);
+      this.board.changed();
+      return;
+    }
+    const mine = this.#players.get(player) ?? [];
+    if (team !== undefined && (type === 'TeamJoined' || type === 'TeamCreated'))
+      for (const sub of mine) this.setTeam(sub, team, event.version);
+    if (mine.length > 0) this.#touchPlayer(player, event);
+    if (team !== undefined)
+      for (const name of this.#teams.get(team) ?? []) if (name !== player) this.#touchPlayer(name, event);
+    this.board.changed();
+  }
+
+  #touchPlayer(player: string, event: SharedEvent): void {
+    this.me.changed(player);
+    this.board.placeDue(player);
+    for (const sub of this.#players.get(player) ?? [])
+      if (sub.mode === 'own' && event.concerns(sub.player, sub.team)) this.#soil(sub, event.version);
+  }
+
+  /** The player's team as of that version: its events are its own. */
+  setTeam(sub: Subscription, team: string | undefined, version: number): void {
+    if (version < sub.teamVersion) return;
+    sub.teamVersion = version;
+    const player = sub.player;
+    if (player === undefined || sub.team === team) return;
+    if (sub.team !== undefined) this.#leaveTeam(sub.team, player);
+    sub.team = team;
+    if (team === undefined) return;
+    const members = this.#teams.get(team);
+    if (members === undefined) this.#teams.set(team, new Set([player]));
+    else members.add(player);
+  }
+
+  #leaveTeam(team: string, player: string): void {
+    const members = this.#teams.get(team);
+    members?.delete(player);
+    if (members?.size === 0) this.#teams.delete(team);
+  }
+
+  #soil(sub: Subscription, version: number): void {
+    if (sub.stage !== 'live' || version <= sub.scanned || sub.dirty) return;
+    sub.dirty = true;
+    sub.scanned = version - 1;
+    this.#ownDirty.add(sub);
+  }
+
+  // --- live delivery -----------------------------------------------------------------------------------------------
+
+  flush(until: number): boolean {
+    const clock = this.parts.clock;
+    let writes = 0;
+    for (; this.#visiting >= 0; this.#visiting--) {
+      const sub = this.subscriptions[this.#visiting];
+      if (sub === undefined || sub.stage !== 'live' || sub.mode !== 'all' || sub.cursor >= this.head) continue;
+      this.#feedAll(sub);
+      if (++writes % writesPerLook === 0 && clock.monotonic() >= until) {
+        this.#visiting--;
+        return false;
+      }
+    }
+    for (const sub of this.#ownDirty) {
+      this.#ownDirty.delete(sub);
+      this.#feedOwn(sub);
+      if (++writes % writesPerLook === 0 && clock.monotonic() >= until) return false;
+    }
+    if (this.#oldestUnsent !== undefined)
+      this.parts.metrics.observe('hunt_fanout_seconds', (clock.monotonic() - this.#oldestUnsent) / 1000);
+    this.#oldestUnsent = undefined;
+    this.#batch.settle(settledEvents);
+    return true;
+  }
+
+  #feedAll(sub: Subscription): void {
+    const { outbox, codec } = sub.subscriber;
+    if (outbox.lagging) {
+      sub.stage = 'behind';
+      return;
+    }
+    if (!this.#batch.covers(sub.cursor)) {
+      this.catchUp(sub);
+      return;
+    }
+    this.#write(sub, this.#batch.all(codec, sub.cursor));
+  }
+
+  #feedOwn(sub: Subscription): void {
+    if (sub.stage !== 'live' || !sub.dirty) return;
+    sub.dirty = false;
+    const { outbox, codec } = sub.subscriber;
+    if (outbox.lagging) {
+      sub.stage = 'behind';
+      return;
+    }
+    if (!this.#batch.covers(sub.scanned)) {
+      this.catchUp(sub);
+      return;
+    }
+    const events = this.#batch.audience(sub.scanned, sub.player, sub.team);
+    if (events.length === 0) {
+      sub.scanned = this.head;
+      return;
+    }
+    let key = `${sub.player ?? ''}/${sub.team ?? ''}`;
+    if (this.#own.size >= ownSharingMin && events.every((event) => event.forAll)) {
+      // Every audience stands elsewhere; a shared `live` brings them to one cursor, so that one frame fits all.
+      key = '@';
+      if (sub.cursor < sub.scanned) {
+        sub.cursor = sub.scanned;
+        outbox.send(this.liveFrame(codec, sub.scanned, 'own'));
+      }
+    }
+    this.#write(sub, this.#batch.own(codec, sub.cursor, sub.scanned, key, events));
+  }
+
+  #write(sub: Subscription, frames: readonly EvFrame[]): void {
+    for (const frame of frames) {
+      sub.subscriber.outbox.write(frame.bytes);
+      sub.cursor = frame.upto;
+      sub.scanned = frame.upto;
+      if (sub.subscriber.outbox.lagging && frame !== frames.at(-1)) {
+        sub.stage = 'behind';
+        return;
+      }
+    }
+  }
+
+  /** Every few seconds: in `own` the cursor follows the hunt even when nothing of it is mine. */
+  beat(): void {
+    for (const sub of this.#own) {
+      if (sub.stage !== 'live' || sub.dirty || sub.cursor >= this.head || sub.subscriber.outbox.lagging) continue;
+      sub.cursor = this.head;
+      sub.scanned = this.head;
+      sub.subscriber.outbox.send(this.liveFrame(sub.subscriber.codec, this.head, 'own'));
+    }
+    if (this.subscriptions.length === 0 || this.#boardHead === this.head) return;
+    this.#boardHead = this.head;
+    this.board.askedFor();
+  }
+
+  liveFrame(codec: Codec, version: number, mode: 'all' | 'own'): Buffer {
+    const make = (): Buffer => framed(codec, { t: 'live', hunt: this.hunt, version, mode, lineage: this.#lineage });
+    if (mode === 'all') return make();
+    if (this.#liveVersion !== version) {
+      this.#liveVersion = version;
+      this.#live = [undefined, undefined];
+    }
+    const frame = this.#live[codec.index] ?? make();
+    this.#live[codec.index] = frame;
+    return frame;
+  }
+
+  // --- catching up -------------------------------------------------------------------------------------------------
+
+  /** Feeds the socket from where it stands, a step at a time, until it is live. */
+  catchUp(sub: Subscription): void {
+    sub.stage = 'catching-up';
+    sub.dirty = false;
+    this.#ownDirty.delete(sub);
+    if (sub.mode === 'own') this.#own.add(sub);
+    else this.#own.delete(sub);
+    // Whoever stands at the head goes live at once: a fresh subscription does not wait for its turn.
+    if (this.#position(sub) >= this.head || this.#batch.covers(this.#position(sub))) {
+      while (this.#step(sub));
+      return;
+    }
+    this.parts.budget.chore(() => this.#step(sub));
+  }
+
+  drained(sub: Subscription): void {
+    if (sub.stage === 'behind') this.catchUp(sub);
+    else if (sub.stage === 'live') this.#settleDue(sub);
+  }
+
+  #position(sub: Subscription): number {
+    return sub.mode === 'all' ? sub.cursor : Math.max(sub.cursor, sub.scanned);
+  }
+
+  /** One step; answers whether to come again. */
+  #step(sub: Subscription): boolean {
+    if (sub.stage !== 'catching-up') return false;
+    if (sub.subscriber.outbox.lagging) {
+      sub.stage = 'behind';
+      return false;
+    }
+    const position = this.#position(sub);
+    if (position >= this.head) {
+      this.#goLive(sub);
+      return false;
+    }
+    const codec = sub.subscriber.codec;
+    if (this.#batch.covers(position)) {
+      if (sub.mode === 'all') this.#write(sub, this.#batch.all(codec, position));
+      else {
+        const events = this.#batch.audience(position, sub.player, sub.team);
+        const head = this.head;
+        if (events.length > 0)
+          this.#write(
+            sub,
+            this.#batch.own(codec, sub.cursor, position, `${sub.player ?? ''}/${sub.team ?? ''}`, events),
+          );
+        else sub.scanned = head;
+      }
+      return sub.stage === 'catching-up';
+    }
+    const block = this.parts.blocks.peek(this.hunt, position);
+    if (block === undefined) {
+      void this.#load(sub, position);
+      return false;
+    }
+    this.#replay(sub, position, block);
+    return true;
+  }
+
+  async #load(sub: Subscription, position: number): Promise<void> {
+    try {
+      const answer = await this.parts.blocks.load(this.hunt, position);
+      if (sub.stage !== 'catching-up') return;
+      if (answer.kind === 'trimmed') {
+        this.reset(sub, 'trimmed');
+        return;
+      }
+      if (answer.block.upto > position) {
+        this.#replay(sub, position, answer.block);
+        this.parts.budget.chore(() => this.#step(sub));
+        return;
+      }
+    } catch (error) {
+      if (error instanceof Error && (error.name === 'LogDamagedError' || error.name === 'RecordDamagedError')) {
+        this.remove(sub);
+        sub.subscriber.refused(
+          this.hunt,
+          'HUNT_UNREADABLE',
+          'A part of the log of this hunt cannot be read: it is parked.',
+        );
+        return;
+      }
+    }
+    // The log cannot be reached, or has not got there yet.
+    this.parts.timers.after(loadRetryMs, () => this.parts.budget.chore(() => this.#step(sub)));
+  }
+
+  #replay(
+    sub: Subscription,
+    position: number,
+    block: {
+      upto: number;
+      after: number;
+      events: readonly SharedEvent[];
+      all(codec: Codec, cursor: number, encoded: () => void): readonly EvFrame[];
+    },
+  ): void {
+    const codec = sub.subscriber.codec;
+    if (sub.mode === 'all') {
+      this.#write(sub, block.all(codec, position, this.#encoded));
+      return;
+    }
+    const events = block.events.filter((event) => event.version > position && event.concerns(sub.player, sub.team));
+    if (events.length === 0) sub.scanned = block.upto;
+    else this.#write(sub, this.#ownReplay(sub, codec, block.upto, events));
+  }
+
+  #ownReplay(sub: Subscription, codec: Codec, upto: number, events: readonly SharedEvent[]): readonly EvFrame[] {
+    this.#encoded();
+    const message = codec.assemble({ t: 'ev', hunt: this.hunt, after: sub.cursor, upto }, [
+      ['events', codec.list(events.map((event) => event.bytes(codec)))],
+    ]);
+    return [{ bytes: wsFrame(message, codec.binary), upto }];
+  }
+
+  #goLive(sub: Subscription): void {
+    sub.stage = 'live';
+    sub.scanned = Math.max(sub.scanned, sub.cursor);
+    if (sub.liveDue) {
+      this.#sendDueMe(sub);
+      sub.liveDue = false;
+      if (sub.mode === 'own') {
+        sub.cursor = Math.max(sub.cursor, sub.scanned, this.head);
+        sub.scanned = sub.cursor;
+      }
+      sub.subscriber.outbox.send(this.liveFrame(sub.subscriber.codec, sub.cursor, sub.mode));
+    }
+    this.#settleDue(sub);
+  }
+
+  #settleDue(sub: Subscription): void {
+    this.#sendDueMe(sub);
+    if (!sub.boardDue) return;
+    if (sub.player === undefined) this.board.askedFor();
+    else this.board.placeDue(sub.player);
+  }
+
+  #sendDueMe(sub: Subscription): void {
+    const due = sub.meDue;
+    if (due === undefined) return;
+    sub.meDue = undefined;
+    this.me.sendWhole(sub, due.version, due.json);
+  }
+
+  // --- changes of footing ------------------------------------------------------------------------------------------
+
+  /** Starts the subscription over: `reset`, then `snap` as if fresh. */
+  reset(sub: Subscription, reason: ResetReason): void {
+    if (sub.gone || (sub.stage === 'loading' && sub.reset !== undefined)) return;
+    sub.stage = 'loading';
+    sub.from = undefined;
+    sub.reset = reason;
+    sub.dirty = false;
+    sub.meDue = undefined;
+    this.#ownDirty.delete(sub);
+    this.#own.delete(sub);
+    this.parts.metrics.count('hunt_resumes_total', 1, 'reset');
+    this.arrival.wait(sub);
+  }
+
+  #judgeHeat(): void {
+    const hot = this.parts.hotSubscribers;
+    if (!this.hot && this.subscriptions.length > hot) {
+      this.hot = true;
+      for (const sub of [...this.subscriptions])
+        if (sub.stage !== 'loading' && sub.mode === 'all' && sub.player !== undefined) this.reset(sub, 'audience');
+    } else if (this.hot && this.subscriptions.length < hot / 2) this.hot = false;
+  }
+
+  readonly #encoded = (): void => this.parts.metrics.count('hunt_frames_encoded_total', 1);
+}
