@@ -1,4 +1,5 @@
+import { joinCodeActor } from '../../actors/join-code/join-code-actor.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 
 /** Every kind of actor that a node can bring to life. */
-export const actorKinds: readonly AnyActorKind[] = [];
+export const actorKinds: readonly AnyActorKind[] = [joinCodeActor];
