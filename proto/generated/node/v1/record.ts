@@ -58,6 +58,8 @@ export interface HuntEventAid {
   settled: boolean;
   /** ids of stages that became open to the entrant by this event */
   opened: string[];
+  /** of a HuntCreated */
+  joinCode: string;
   /** this EventVoided opens a stage of an entrant that had finished by itself: it plays on */
   resumes: boolean;
 }
@@ -292,7 +294,15 @@ export const Envelope: MessageFns<Envelope> = {
 };
 
 function createBaseHuntEventAid(): HuntEventAid {
-  return { prior: undefined, voided: undefined, requestKey: "", settled: false, opened: [], resumes: false };
+  return {
+    prior: undefined,
+    voided: undefined,
+    requestKey: "",
+    settled: false,
+    opened: [],
+    joinCode: "",
+    resumes: false,
+  };
 }
 
 export const HuntEventAid: MessageFns<HuntEventAid> = {
@@ -311,6 +321,9 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
     }
     for (const v of message.opened) {
       writer.uint32(834).string(v!);
+    }
+    if (message.joinCode !== "") {
+      writer.uint32(850).string(message.joinCode);
     }
     if (message.resumes !== false) {
       writer.uint32(840).bool(message.resumes);
@@ -369,6 +382,14 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
             }
 
             message.opened.push(reader.string());
+            continue;
+          }
+          case 106: {
+            if (tag !== 850) {
+              break;
+            }
+
+            message.joinCode = reader.string();
             continue;
           }
           case 105: {

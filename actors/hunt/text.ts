@@ -1,0 +1,35 @@
+/** What the contract calls text: UTF-8, NFC, without control characters, measured in code points. */
+
+const control = /[\u0000-\u001F\u007F-\u009F\u2028\u2029]/u;
+/** As {@link control}, but line breaks and tabs are allowed: descriptions, clue texts. */
+const controlInLines = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/u;
+const loneSurrogate = /\p{Surrogate}/u;
+const plain = /^[\u0020-\u007E]*$/;
+
+export interface TextLimits {
+  readonly min: number;
+  readonly max: number;
+  /** Line breaks allowed. */
+  readonly lines?: boolean;
+}
+
+export const codePoints = (text: string): number => {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+};
+
+/** ASCII, which nearly all texts are, is normalised already. */
+export const nfc = (text: string): string => (plain.test(text) ? text : text.normalize('NFC'));
+
+/** What is wrong with a text that was normalised already; undefined if nothing. The sentence starts behind the field's name. */
+export function textFault(text: string, { min, max, lines = false }: TextLimits): string | undefined {
+  if (loneSurrogate.test(text)) return 'must be well-formed Unicode: it holds half of a surrogate pair';
+  if ((lines ? controlInLines : control).test(text)) {
+    return lines ? 'must not hold control characters other than line breaks: remove them' : 'must not hold control characters or line breaks: remove them';
+  }
+  const length = text.length <= max && text.length >= min * 2 ? min : codePoints(text);
+  if (length < min) return `must have at least ${min} character${min === 1 ? '' : 's'}, has ${length}: lengthen it`;
+  if (length > max) return `must have at most ${max} characters, has ${length}: shorten it`;
+  return undefined;
+}
