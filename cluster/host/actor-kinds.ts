@@ -1,5 +1,6 @@
+import { initialHeader } from '../../actors/hunt/actor.ts';
 import { joinCodeActor } from '../../actors/join-code/join-code-actor.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 
 /** Every kind of actor that a node can bring to life. */
-export const actorKinds: readonly AnyActorKind[] = [joinCodeActor];
+export const actorKinds: readonly AnyActorKind[] = [initialHeader, joinCodeActor];
