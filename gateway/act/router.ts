@@ -26,6 +26,9 @@ export const pendingCommandsMax = 100_000;
 export const waitingBytesMax = 32 * 1024 * 1024;
 const retryMsMin = 15;
 const retryMsMax = 250;
+const calmMs = 1_000;
+/** A node's BUSY is "surely not done": a slot that is being taken, an actor that starts again. So long it is waited out. */
+export const busyPatienceMs = 2_000;
 const sweepMs = 100;
 
 /** Queries of the hunt, code and key actors: a second try of these changes nothing. */
@@ -67,6 +70,7 @@ export class Router implements Route {
   #waitingBytes = 0;
   #serial = 0;
   #retryMs = retryMsMin;
+  #waitedAt = Number.NEGATIVE_INFINITY;
   #retry: (() => void) | undefined;
   #sweep: (() => void) | undefined;
   #closed = false;
@@ -269,6 +273,10 @@ export class Router implements Route {
 
   #wait(work: Pending): void {
     work.where = 'waiting';
+    const now = this.parts.clock.monotonic();
+    // A new trouble is looked at soon, a lasting one less and less often.
+    if (now - this.#waitedAt > calmMs) this.#retryMs = retryMsMin;
+    this.#waitedAt = now;
     let list = this.#waiting.get(work.slot);
     if (list === undefined) {
       list = [];
@@ -310,8 +318,7 @@ export class Router implements Route {
         else link.call(work);
       }
     }
-    if (this.#waiting.size === 0) this.#retryMs = retryMsMin;
-    else this.#retryLater();
+    if (this.#waiting.size > 0) this.#retryLater();
   }
 
   // --- answers -----------------------------------------------------------------------------------------------------
@@ -325,7 +332,7 @@ export class Router implements Route {
     if (command.where === 'done') return;
     const nack = nackIn(reply);
     if (nack !== undefined && nack.version === 0) {
-      const moving = nack.code === 'NOT_OWNER' || (nack.code === 'BUSY' && detailOf(nack.detailJson)?.moving === true);
+      const moving = this.#isMoving(nack.code, command);
       if (moving || !this.#ownedBy(link, command.slot) || command.lane.overtook(command)) {
         // Surely not done by this try; what an earlier one did stays unknown.
         this.#wait(command);
@@ -338,13 +345,19 @@ export class Router implements Route {
 
   #called(link: NodeLink, call: PendingCall, reply: CallReply): void {
     if (call.where === 'done') return;
-    const moving = reply.code === 'NOT_OWNER' || (reply.code === 'BUSY' && detailOf(reply.detailJson)?.moving === true);
+    const moving = this.#isMoving(reply.code, call);
     if (moving || (call.read && !this.#ownedBy(link, call.slot))) {
       this.#wait(call);
       return;
     }
     this.#settle(call);
     call.done(reply);
+  }
+
+  /** Whether that refusal says no more than "not here" or "not now". */
+  #isMoving(code: string, work: Pending): boolean {
+    if (code === 'NOT_OWNER') return true;
+    return code === 'BUSY' && this.parts.clock.monotonic() < work.deadline - answerMsMax + busyPatienceMs;
   }
 
   #settle(work: Pending): void {
