@@ -11,7 +11,9 @@ import { nfc, type TextLimits, textFault } from './text.ts';
  * {@link checkAction}. Both apply the same limits, so that an action is the same whichever way it came.
  */
 export type ActionFault = DefinitionFault;
-export type ParsedAction = { readonly ok: true; readonly action: Action } | { readonly ok: false; readonly errors: ActionFault[] };
+export type ParsedAction =
+  | { readonly ok: true; readonly action: Action }
+  | { readonly ok: false; readonly errors: ActionFault[] };
 
 const anyText = z.string().max(1_024).overwrite(nfc).default('');
 const optionalNumber = z.number().optional();
@@ -24,7 +26,10 @@ const schemas = {
   check_in: ['checkIn', z.object({ lat: z.number(), lon: z.number(), accuracy: z.number(), stage: anyText })],
   answer: ['answer', z.object({ clue: anyText, text: anyText })],
   scan: ['scan', z.object({ code: anyText })],
-  claim: ['claim', z.object({ treasure: anyText, lat: optionalNumber, lon: optionalNumber, accuracy: optionalNumber, code: anyText })],
+  claim: [
+    'claim',
+    z.object({ treasure: anyText, lat: optionalNumber, lon: optionalNumber, accuracy: optionalNumber, code: anyText }),
+  ],
   hint: ['hint', z.object({ clue: anyText })],
   skip: ['skip', z.object({ stage: anyText })],
 } as const;
@@ -32,12 +37,22 @@ export type ActionType = keyof typeof schemas;
 const types = Object.keys(schemas).join(', ');
 
 export function parseAction(value: unknown): ParsedAction {
-  const type = typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as { type?: unknown }).type : undefined;
-  if (typeof type !== 'string' || !Object.hasOwn(schemas, type)) return { ok: false, errors: [{ path: '/type', message: `type must be one of ${types}: correct it` }] };
+  const type =
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as { type?: unknown }).type
+      : undefined;
+  if (typeof type !== 'string' || !Object.hasOwn(schemas, type))
+    return { ok: false, errors: [{ path: '/type', message: `type must be one of ${types}: correct it` }] };
   const [$case, schema] = schemas[type as ActionType];
   const parsed = schema.safeParse(value, { reportInput: true });
   if (!parsed.success) {
-    return { ok: false, errors: parsed.error.issues.map((issue) => ({ path: pointer(issue.path), message: `${issue.path.join('.')} ${issue.code === 'invalid_type' && issue.input === undefined ? 'is required: add it' : typeFault(issue.code)}` })) };
+    return {
+      ok: false,
+      errors: parsed.error.issues.map((issue) => ({
+        path: pointer(issue.path),
+        message: `${issue.path.join('.')} ${issue.code === 'invalid_type' && issue.input === undefined ? 'is required: add it' : typeFault(issue.code)}`,
+      })),
+    };
   }
   // The schema of that type made exactly the value of that case.
   const action = { action: { $case, value: parsed.data } as PlayerAction };
@@ -45,7 +60,10 @@ export function parseAction(value: unknown): ParsedAction {
   return errors.length === 0 ? { ok: true, action } : { ok: false, errors };
 }
 
-const typeFault = (code: string | undefined): string => (code === 'too_big' ? 'is too long: shorten it' : 'must be a text or a finite number as the action demands: correct it');
+const typeFault = (code: string | undefined): string =>
+  code === 'too_big'
+    ? 'is too long: shorten it'
+    : 'must be a text or a finite number as the action demands: correct it';
 
 /** What is wrong with a decoded action. Texts are normalised in place, as JSON's are. */
 export function checkAction({ action }: Action): ActionFault[] {
@@ -58,7 +76,8 @@ export function checkAction({ action }: Action): ActionFault[] {
     if (!isOptional || value[field] !== '') fault(field, textFault(value[field], limits));
   };
   const id = <K extends string>(value: Record<K, string>, field: K, isOptional = false) => {
-    if (!(isOptional && value[field] === '') && !idPattern.test(value[field])) fault(field, 'must be an id: 1 to 64 of the characters A-Z a-z 0-9 _ . : -');
+    if (!(isOptional && value[field] === '') && !idPattern.test(value[field]))
+      fault(field, 'must be an id: 1 to 64 of the characters A-Z a-z 0-9 _ . : -');
   };
   const range = (field: string, value: number, min: number, max: number) => {
     if (!(value >= min && value <= max)) fault(field, `must be a number from ${min} to ${max}: correct it`);
@@ -96,7 +115,8 @@ export function checkAction({ action }: Action): ActionFault[] {
       id(action.value, 'treasure');
       text(action.value, 'code', codeText, true);
       if (lat !== undefined && lon !== undefined && accuracy !== undefined) place({ lat, lon, accuracy });
-      else if (lat !== undefined || lon !== undefined || accuracy !== undefined) fault('lat', 'lon and accuracy belong together: send all three or none');
+      else if (lat !== undefined || lon !== undefined || accuracy !== undefined)
+        fault('lat', 'lon and accuracy belong together: send all three or none');
       break;
     }
     case 'hint':

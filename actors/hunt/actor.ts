@@ -12,8 +12,22 @@ import { submitCodec } from './submit-codec.ts';
 import { verbs } from './verb.ts';
 
 export const initialHeader = (huntId: number): Header => ({
-  huntId, rules: undefined, definitionVersion: 0, owner: '', joinCode: '', lineage: '', status: 'draft', openedAt: 0, closesAt: undefined, players: 0, teams: 0,
-  teamRows: [], treasures: new Map(), standings: new Standings(), voided: new Set(), requests: new Map(),
+  huntId,
+  rules: undefined,
+  definitionVersion: 0,
+  owner: '',
+  joinCode: '',
+  lineage: '',
+  status: 'draft',
+  openedAt: 0,
+  closesAt: undefined,
+  players: 0,
+  teams: 0,
+  teamRows: [],
+  treasures: new Map(),
+  standings: new Standings(),
+  voided: new Set(),
+  requests: new Map(),
 });
 
 /** When something is due by time alone: the opening, a treasure's release, the closing. */
@@ -21,13 +35,31 @@ export function nextAlarm({ rules, status, closesAt, treasures }: Header): numbe
   if (rules === undefined || status === 'closed') return undefined;
   let next = closesAt ?? Number.POSITIVE_INFINITY;
   if (status === 'scheduled' && rules.opens !== undefined) next = Math.min(next, rules.opens);
-  for (const { id, opens } of rules.treasures) if (opens > 0 && treasures.get(id)?.released !== true) next = Math.min(next, opens);
+  for (const { id, opens } of rules.treasures)
+    if (opens > 0 && treasures.get(id)?.released !== true) next = Math.min(next, opens);
   return next === Number.POSITIVE_INFINITY ? undefined : next;
 }
 
-export const huntActor: ActorKind<Header, Member, HuntAction, StoredEvent> = defineActor<Header, Member, HuntAction, StoredEvent>({
+export const huntActor: ActorKind<Header, Member, HuntAction, StoredEvent> = defineActor<
+  Header,
+  Member,
+  HuntAction,
+  StoredEvent
+>({
   kind: 'hunt',
-  decider: { initialHeader, initialMember, needs, references, decide, evolveHeader, evolveMember, membersOf, reply, alarm: nextAlarm, wake: { $case: 'wake' } },
+  decider: {
+    initialHeader,
+    initialMember,
+    needs,
+    references,
+    decide,
+    evolveHeader,
+    evolveMember,
+    membersOf,
+    reply,
+    alarm: nextAlarm,
+    wake: { $case: 'wake' },
+  },
   events: eventCodec,
   header: headerCodec,
   member: memberCodec,

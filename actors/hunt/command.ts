@@ -17,7 +17,13 @@ export interface Steer {
   readonly key: string;
 }
 export type Verb =
-  | { readonly $case: 'create'; readonly definition: HuntDefinition; readonly owner: string; readonly joinCode: string; readonly lineage: string }
+  | {
+      readonly $case: 'create';
+      readonly definition: HuntDefinition;
+      readonly owner: string;
+      readonly joinCode: string;
+      readonly lineage: string;
+    }
   | (Steer & { readonly $case: 'open' | 'pause' | 'resume' | 'close' })
   | (Steer & { readonly $case: 'extend'; readonly closes: number | undefined; readonly minutes: number | undefined })
   | (Steer & Subject & { readonly $case: 'adjust'; readonly points: number })

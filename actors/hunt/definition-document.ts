@@ -8,13 +8,16 @@ import { type DefinitionFault, faultsMax, pointer } from './definition-fault.ts'
 export const definitionBytesMax = 1024 * 1024;
 const depthMax = 64;
 
-export type Document = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly errors: DefinitionFault[] };
+export type Document =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly errors: DefinitionFault[] };
 
 const refused = (message: string, path = ''): Document => ({ ok: false, errors: [{ path, message }] });
 
 export function readDocument(text: string, format: 'json' | 'yaml'): Document {
   const bytes = Buffer.byteLength(text);
-  if (bytes > definitionBytesMax) return refused(`the definition has ${bytes} bytes; at most ${definitionBytesMax} (1 MiB) are allowed: shorten it`);
+  if (bytes > definitionBytesMax)
+    return refused(`the definition has ${bytes} bytes; at most ${definitionBytesMax} (1 MiB) are allowed: shorten it`);
   const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   return format === 'json' ? readJson(body) : readYaml(body);
 }
@@ -25,7 +28,9 @@ function readJson(text: string): Document {
     value = JSON.parse(text);
   } catch (error) {
     const where = /position (\d+)/.exec((error as Error).message)?.[1];
-    return refused(`the text is not JSON${where === undefined ? '' : `: it breaks at character ${Number(where) + 1}`}; correct it, or send YAML as application/yaml`);
+    return refused(
+      `the text is not JSON${where === undefined ? '' : `: it breaks at character ${Number(where) + 1}`}; correct it, or send YAML as application/yaml`,
+    );
   }
   const errors = scanJson(text);
   return errors.length === 0 ? { ok: true, value } : { ok: false, errors };
@@ -53,10 +58,12 @@ function scanJson(text: string): DefinitionFault[] {
       const level = levels[levels.length - 1]!;
       const key = JSON.parse(text.slice(start, i + 1)) as string;
       level.key = key;
-      if (level.keys!.has(key) && errors.length < faultsMax) errors.push(doubled(levels.map((l) => (l.keys === undefined ? l.index : l.key))));
+      if (level.keys!.has(key) && errors.length < faultsMax)
+        errors.push(doubled(levels.map((l) => (l.keys === undefined ? l.index : l.key))));
       level.keys!.add(key);
     } else if (char === 0x7b || char === 0x5b) {
-      if (levels.length === depthMax) return [{ path: '', message: `the definition nests deeper than ${depthMax} levels: flatten it` }];
+      if (levels.length === depthMax)
+        return [{ path: '', message: `the definition nests deeper than ${depthMax} levels: flatten it` }];
       levels.push({ keys: char === 0x7b ? new Set() : undefined, key: '', index: 0 });
       atKey = char === 0x7b;
     } else if (char === 0x7d || char === 0x5d) {
@@ -71,16 +78,34 @@ function scanJson(text: string): DefinitionFault[] {
   return errors;
 }
 
-const doubled = (path: readonly PropertyKey[]): DefinitionFault => ({ path: pointer(path), message: `key ${JSON.stringify(String(path[path.length - 1]).slice(0, 64))} stands twice in one object: remove one` });
+const doubled = (path: readonly PropertyKey[]): DefinitionFault => ({
+  path: pointer(path),
+  message: `key ${JSON.stringify(String(path[path.length - 1]).slice(0, 64))} stands twice in one object: remove one`,
+});
 
 function readYaml(text: string): Document {
   try {
     if (flowDepth(text) > depthMax) return refused(`the definition nests deeper than ${depthMax} levels: flatten it`);
-    const document = parseDocument(text, { schema: 'core', version: '1.2', merge: false, uniqueKeys: false, prettyErrors: false, logLevel: 'error' });
+    const document = parseDocument(text, {
+      schema: 'core',
+      version: '1.2',
+      merge: false,
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: 'error',
+    });
     const complaints = [...document.errors, ...document.warnings];
     if (complaints.some(({ message }) => message.startsWith('Maximum call stack'))) throw new RangeError('too deep');
     if (complaints.length > 0) {
-      return { ok: false, errors: complaints.slice(0, faultsMax).map((fault) => ({ path: '', message: `line ${lineOf(text, fault.pos[0])}: ${yamlFault(fault.code, fault.message)}` })) };
+      return {
+        ok: false,
+        errors: complaints
+          .slice(0, faultsMax)
+          .map((fault) => ({
+            path: '',
+            message: `line ${lineOf(text, fault.pos[0])}: ${yamlFault(fault.code, fault.message)}`,
+          })),
+      };
     }
     const walk = new YamlWalk();
     walk.size(document.contents, []);
@@ -93,7 +118,9 @@ function readYaml(text: string): Document {
 }
 
 const yamlFault = (code: string, message: string): string =>
-  code === 'TAG_RESOLVE_FAILED' ? 'custom tags are not allowed: remove the tag' : `${message.split('\n')[0]!.slice(0, 160)}: correct the YAML`;
+  code === 'TAG_RESOLVE_FAILED'
+    ? 'custom tags are not allowed: remove the tag'
+    : `${message.split('\n')[0]!.slice(0, 160)}: correct the YAML`;
 
 function lineOf(text: string, at: number): number {
   let line = 1;
@@ -130,7 +157,10 @@ class YamlWalk {
     const size = this.#ownSize(node, path);
     if (entry !== undefined) entry.size = size;
     if (size > definitionBytesMax && this.errors.length === 0) {
-      this.errors.push({ path: pointer(path), message: `with its anchors expanded the definition exceeds ${definitionBytesMax} bytes (1 MiB): repeat less` });
+      this.errors.push({
+        path: pointer(path),
+        message: `with its anchors expanded the definition exceeds ${definitionBytesMax} bytes (1 MiB): repeat less`,
+      });
     }
     return size;
   }
@@ -142,7 +172,10 @@ class YamlWalk {
       let sum = 2;
       for (const pair of node.items) {
         if (!isScalar(pair.key)) {
-          this.errors.push({ path: pointer(path), message: 'a key must be a plain text: complex keys and aliases as keys are not allowed' });
+          this.errors.push({
+            path: pointer(path),
+            message: 'a key must be a plain text: complex keys and aliases as keys are not allowed',
+          });
           continue;
         }
         const key = String(pair.key.value);
@@ -160,7 +193,10 @@ class YamlWalk {
     const entry = this.#anchored.get(alias.source);
     if (entry === undefined || entry.size === undefined) {
       const why = entry === undefined ? 'names no anchor before it' : 'stands inside of its own anchor';
-      this.errors.push({ path: pointer(path), message: `alias *${alias.source.slice(0, 64)} ${why}: write the value out` });
+      this.errors.push({
+        path: pointer(path),
+        message: `alias *${alias.source.slice(0, 64)} ${why}: write the value out`,
+      });
       return 0;
     }
     return entry.size;

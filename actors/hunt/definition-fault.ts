@@ -7,4 +7,5 @@ export interface DefinitionFault {
 /** More faults than that are counted, not listed. */
 export const faultsMax = 200;
 
-export const pointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${String(part).slice(0, 80).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+export const pointer = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).slice(0, 80).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

@@ -42,14 +42,26 @@ const points = integer(-pointsMax, pointsMax);
 const metres = z.number().min(0).max(metresMax);
 const radius = z.number().gt(0).max(metresMax);
 const id = checked((value) => idPattern.test(value), 'must be an id: 1 to 64 of the characters A-Z a-z 0-9 _ . : -');
-const time = checked((value) => instantOf(value) !== undefined, 'must be a date and time as in RFC 3339, from 1970 on, with an offset, such as 2026-06-06T10:00:00+02:00');
+const time = checked(
+  (value) => instantOf(value) !== undefined,
+  'must be a date and time as in RFC 3339, from 1970 on, with an offset, such as 2026-06-06T10:00:00+02:00',
+);
 const timezone = checked(isTimezone, 'must be an IANA time zone such as Europe/Berlin');
 const language = checked(isLanguage, 'must be a BCP 47 language tag such as de-AT');
 const media = checked(isHttps, 'must be an https URL of at most 2000 characters');
-const place = { lat: z.number().min(-90).max(90), lon: z.number().min(-180).max(180), radius_m: radius.optional(), pin: z.boolean().default(false) };
+const place = {
+  lat: z.number().min(-90).max(90),
+  lon: z.number().min(-180).max(180),
+  radius_m: radius.optional(),
+  pin: z.boolean().default(false),
+};
 
 const window = z.strictObject({ opens: time.optional(), closes: time.optional() });
-const hint = z.strictObject({ text: text(longText), cost: count(pointsMax).default(0), delay_s: count(secondsMax).default(0) });
+const hint = z.strictObject({
+  text: text(longText),
+  cost: count(pointsMax).default(0),
+  delay_s: count(secondsMax).default(0),
+});
 const clue = z.strictObject({
   id,
   text: text(longText),
@@ -71,7 +83,13 @@ const complete = z
       .optional(),
     check_in: z.strictObject(place).optional(),
     scan: z
-      .strictObject({ code: text(codeText).optional(), code_sha256: checked((value) => /^[0-9A-Fa-f]{64}$/.test(value), 'must be a SHA-256 in hex: 64 digits').optional() })
+      .strictObject({
+        code: text(codeText).optional(),
+        code_sha256: checked(
+          (value) => /^[0-9A-Fa-f]{64}$/.test(value),
+          'must be a SHA-256 in hex: 64 digits',
+        ).optional(),
+      })
       .optional(),
     claim: z.strictObject({ treasure: id }).optional(),
   })
@@ -112,12 +130,33 @@ export const definitionShape = z.strictObject({
   title: text(titleText),
   description: text({ ...longText, min: 0 }).optional(),
   language: language.optional(),
-  window: z.strictObject({ opens: time.optional(), closes: time.optional(), timezone: timezone.default('UTC') }).prefault({}),
+  window: z
+    .strictObject({ opens: time.optional(), closes: time.optional(), timezone: timezone.default('UTC') })
+    .prefault({}),
   entry: z.enum(['solo', 'team']).default('solo'),
-  team: z.strictObject({ size_max: integer(1, membersMax).default(6), create: z.enum(['players', 'designer']).default('players'), list: z.array(team).max(membersMax).default([]) }).prefault({}),
+  team: z
+    .strictObject({
+      size_max: integer(1, membersMax).default(6),
+      create: z.enum(['players', 'designer']).default('players'),
+      list: z.array(team).max(membersMax).default([]),
+    })
+    .prefault({}),
   order: z.enum(['any', 'linear', 'graph']).default('any'),
-  limits: z.strictObject({ players: integer(1, membersMax).default(10_000), teams: integer(1, membersMax).default(1_000), duration_s: integer(1, secondsMax).optional() }).prefault({}),
-  location: z.strictObject({ radius_m: radius.default(40), accuracy_max_m: metres.default(50), accuracy_cap_m: metres.default(25), speed_max_mps: metres.default(70) }).prefault({}),
+  limits: z
+    .strictObject({
+      players: integer(1, membersMax).default(10_000),
+      teams: integer(1, membersMax).default(1_000),
+      duration_s: integer(1, secondsMax).optional(),
+    })
+    .prefault({}),
+  location: z
+    .strictObject({
+      radius_m: radius.default(40),
+      accuracy_max_m: metres.default(50),
+      accuracy_cap_m: metres.default(25),
+      speed_max_mps: metres.default(70),
+    })
+    .prefault({}),
   defaults: z
     .strictObject({
       attempts: count(membersMax).default(4),
@@ -129,7 +168,9 @@ export const definitionShape = z.strictObject({
     .prefault({}),
   feed: z.enum(['all', 'own']).default('all'),
   admission: z.enum(['code', 'invite']).default('code'),
-  board: z.strictObject({ top: integer(1, 100).default(10), show: z.enum(['live', 'closed']).default('live') }).prefault({}),
+  board: z
+    .strictObject({ top: integer(1, 100).default(10), show: z.enum(['live', 'closed']).default('live') })
+    .prefault({}),
   stages: z.array(stage).min(1).max(stagesMax),
   treasures: z.array(treasure).max(treasuresMax).default([]),
 });

@@ -22,14 +22,25 @@ export const eventCodec: EventCodec<StoredEvent> = {
     const writer = new BinaryWriter();
     Event.encode(event, writer);
     HuntEventAid.encode(
-      { prior: event.prior, voided: event.voided, requestKey: event.requestKey ?? '', settled: event.settled ?? false, opened: event.opened ?? [], resumes: event.resumes ?? false, joinCode: event.joinCode ?? '' },
+      {
+        prior: event.prior,
+        voided: event.voided,
+        requestKey: event.requestKey ?? '',
+        settled: event.settled ?? false,
+        opened: event.opened ?? [],
+        resumes: event.resumes ?? false,
+        joinCode: event.joinCode ?? '',
+      },
       writer,
     );
     return writer.finish();
   },
   decode(bytes) {
     const event: StoredEvent = Event.decode(bytes);
-    if (event.outcome === undefined) throw new UnreadableEventError(`event ${event.version} of hunt ${event.huntId} is of a type that this release does not know`);
+    if (event.outcome === undefined)
+      throw new UnreadableEventError(
+        `event ${event.version} of hunt ${event.huntId} is of a type that this release does not know`,
+      );
     const aid = HuntEventAid.decode(bytes);
     if (aid.prior !== undefined) event.prior = aid.prior;
     if (aid.voided !== undefined) event.voided = aid.voided;
@@ -43,14 +54,21 @@ export const eventCodec: EventCodec<StoredEvent> = {
 };
 
 /** Whose `own` stream the event belongs to. `everyone`: hunt-wide acts of alarms and designers. */
-export type Audience = { readonly kind: 'everyone' } | { readonly kind: 'entrant'; readonly player: string; readonly team: string };
+export type Audience =
+  | { readonly kind: 'everyone' }
+  | { readonly kind: 'entrant'; readonly player: string; readonly team: string };
 
 export function audienceOf(event: Event): Audience {
   const isShared = event.playerId === systemPlayer || event.playerId === adminPlayer;
   return isShared ? { kind: 'everyone' } : { kind: 'entrant', player: event.playerId, team: event.teamId };
 }
 
-const ways: Readonly<Record<number, string>> = { [StageCompleted_By.ANSWER]: 'answer', [StageCompleted_By.CHECK_IN]: 'check_in', [StageCompleted_By.SCAN]: 'scan', [StageCompleted_By.CLAIM]: 'claim' };
+const ways: Readonly<Record<number, string>> = {
+  [StageCompleted_By.ANSWER]: 'answer',
+  [StageCompleted_By.CHECK_IN]: 'check_in',
+  [StageCompleted_By.SCAN]: 'scan',
+  [StageCompleted_By.CLAIM]: 'claim',
+};
 export const wayName = (by: StageCompleted_By): string => ways[by] ?? 'unknown';
 
 type Fields = Record<string, unknown>;
@@ -79,27 +97,42 @@ export function fullEvent(event: Event, vector: Readonly<Record<string, number>>
 
 export function eventType(event: Event): string {
   const name = event.outcome?.$case;
-  if (name === undefined) throw new UnreadableEventError(`event ${event.version} of hunt ${event.huntId} is of a type that this release does not know`);
+  if (name === undefined)
+    throw new UnreadableEventError(
+      `event ${event.version} of hunt ${event.huntId} is of a type that this release does not know`,
+    );
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function base(event: Event): Fields {
-  const fields: Fields = { version: event.version, player: event.playerId, type: eventType(event), at: event.occurredAt };
+  const fields: Fields = {
+    version: event.version,
+    player: event.playerId,
+    type: eventType(event),
+    at: event.occurredAt,
+  };
   if (event.seq !== 0) fields['seq'] = event.seq;
   if (event.teamId !== '') fields['team'] = event.teamId;
   if (event.points !== 0) fields['points'] = event.points;
   return fields;
 }
 
-const placeOf = (place: Place | undefined): Fields => (place === undefined ? {} : { lat: place.lat, lon: place.lon, accuracy: place.accuracy, distance_m: place.distanceM });
+const placeOf = (place: Place | undefined): Fields =>
+  place === undefined ? {} : { lat: place.lat, lon: place.lon, accuracy: place.accuracy, distance_m: place.distanceM };
 
 function partsOf(event: Event): Parts {
   const outcome = event.outcome;
   switch (outcome?.$case) {
     case 'huntCreated':
-      return { public: { title: outcome.value.title }, private: { owner: outcome.value.owner, definition: JSON.parse(outcome.value.definitionJson) as unknown } };
+      return {
+        public: { title: outcome.value.title },
+        private: { owner: outcome.value.owner, definition: JSON.parse(outcome.value.definitionJson) as unknown },
+      };
     case 'definitionPublished':
-      return { public: { definition_version: outcome.value.definitionVersion }, private: { definition: JSON.parse(outcome.value.definitionJson) as unknown } };
+      return {
+        public: { definition_version: outcome.value.definitionVersion },
+        private: { definition: JSON.parse(outcome.value.definitionJson) as unknown },
+      };
     case 'huntPaused':
       return some(outcome.value.reason === '' ? nothing : { reason: outcome.value.reason });
     case 'huntExtended':
@@ -111,7 +144,10 @@ function partsOf(event: Event): Parts {
     case 'playerDisqualified':
       return { public: nothing, private: { reason: outcome.value.reason } };
     case 'teamCreated':
-      return { public: { team: event.teamId, name: outcome.value.name }, private: outcome.value.pin === '' ? nothing : { pin: outcome.value.pin } };
+      return {
+        public: { team: event.teamId, name: outcome.value.name },
+        private: outcome.value.pin === '' ? nothing : { pin: outcome.value.pin },
+      };
     case 'stageCompleted': {
       const { stage, by, place, text } = outcome.value;
       return { public: { stage, by: wayName(by) }, private: { ...placeOf(place), ...(text === '' ? {} : { text }) } };
@@ -128,7 +164,10 @@ function partsOf(event: Event): Parts {
       return some({ stage: outcome.value.stage });
     case 'treasureClaimed': {
       const { treasure, bonus, first, stockLeft, limited, place } = outcome.value;
-      return { public: { treasure, bonus, first, ...(limited ? { stock_left: stockLeft } : {}) }, private: placeOf(place) };
+      return {
+        public: { treasure, bonus, first, ...(limited ? { stock_left: stockLeft } : {}) },
+        private: placeOf(place),
+      };
     }
     case 'hintTaken':
       return { public: { stage: outcome.value.stage }, private: { clue: outcome.value.clue, n: outcome.value.n } };

@@ -3,7 +3,19 @@ import type { HuntDefinition } from './definition.ts';
 import { type StoredEvent, wayName } from './event.ts';
 import { rulebook } from './rulebook.ts';
 import type { Leader } from './standings.ts';
-import { type Header, type Mark, type Member, type PlayerRow, type Progress, requestKeptMs, requestsMax, rulesOf, type TeamRow, teamRowId, teamRowsMax } from './state.ts';
+import {
+  type Header,
+  type Mark,
+  type Member,
+  type PlayerRow,
+  type Progress,
+  requestKeptMs,
+  requestsMax,
+  rulesOf,
+  type TeamRow,
+  teamRowId,
+  teamRowsMax,
+} from './state.ts';
 
 /** Folding events into the header and, apart from it, into rows: each needs the event alone (I3). */
 export function evolveHeader(header: Header, event: StoredEvent): void {
@@ -29,7 +41,10 @@ export function evolveHeader(header: Header, event: StoredEvent): void {
     case 'huntOpened':
       header.status = 'open';
       // The alarm may come late: what the opening time promised counts.
-      header.openedAt = event.playerId === systemPlayer ? Math.min(event.occurredAt, rulesOf(header).opens ?? event.occurredAt) : event.occurredAt;
+      header.openedAt =
+        event.playerId === systemPlayer
+          ? Math.min(event.occurredAt, rulesOf(header).opens ?? event.occurredAt)
+          : event.occurredAt;
       break;
     case 'huntPaused':
       header.status = 'paused';
@@ -55,7 +70,12 @@ export function evolveHeader(header: Header, event: StoredEvent): void {
       break;
     case 'teamCreated':
       header.teams++;
-      if (header.teamRows.length < teamRowsMax) header.teamRows.push({ id: event.teamId, name: outcome.value.name, size: event.playerId === adminPlayer ? 0 : 1 });
+      if (header.teamRows.length < teamRowsMax)
+        header.teamRows.push({
+          id: event.teamId,
+          name: outcome.value.name,
+          size: event.playerId === adminPlayer ? 0 : 1,
+        });
       break;
     case 'teamJoined':
       resize(header, event.teamId, 1);
@@ -91,7 +111,8 @@ function republish(header: Header, definitionJson: string): void {
   install(header, definitionJson);
   const after = rulesOf(header);
   if (after.closes !== before.closes) header.closesAt = after.closes;
-  if (header.status === 'draft' || header.status === 'scheduled') header.status = after.opens === undefined ? 'draft' : 'scheduled';
+  if (header.status === 'draft' || header.status === 'scheduled')
+    header.status = after.opens === undefined ? 'draft' : 'scheduled';
 }
 
 function remember({ requests }: Header, key: string, { version, occurredAt }: StoredEvent): void {
@@ -126,7 +147,13 @@ function rank({ standings }: Header, event: StoredEvent): void {
   const enters = outcome?.$case === 'teamCreated' || (outcome?.$case === 'playerJoined' && !outcome.value.rejoined);
   const returns = outcome?.$case === 'eventVoided' && event.voided?.outcome?.$case === 'playerDisqualified';
   if (enters || returns) {
-    standings.add({ id, name: prior.name, points: prior.points, reached: enters ? event.version : prior.reachedVersion, finishedAt: prior.finishedAt });
+    standings.add({
+      id,
+      name: prior.name,
+      points: prior.points,
+      reached: enters ? event.version : prior.reachedVersion,
+      finishedAt: prior.finishedAt,
+    });
     return;
   }
   if (!prior.ranked) return;
@@ -307,7 +334,8 @@ function takeBack(progress: Progress, { outcome }: StoredEvent): void {
     }
     case 'hintTaken':
       // A hint that later ones were built on has been read; only its cost returns.
-      if (progress.hints.get(outcome.value.clue) === outcome.value.n) progress.hints.set(outcome.value.clue, outcome.value.n - 1);
+      if (progress.hints.get(outcome.value.clue) === outcome.value.n)
+        progress.hints.set(outcome.value.clue, outcome.value.n - 1);
       break;
     case 'playerDisqualified':
       progress.banned = false;

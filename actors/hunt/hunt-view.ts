@@ -21,7 +21,9 @@ export function huntView(header: Header, at: number): HuntView {
     entrants: header.standings.entrants,
     stages: rules.stages.map((stage) => {
       const isShown = stage.definition.teaser || (hasOpened && stage.after.length === 0 && isInWindow(stage, at));
-      return isShown ? { id: stage.id, title: stage.definition.title, points: stage.definition.points } : { id: stage.id };
+      return isShown
+        ? { id: stage.id, title: stage.definition.title, points: stage.definition.points }
+        : { id: stage.id };
     }),
     top: topOf(header),
   };
@@ -38,9 +40,21 @@ export function huntView(header: Header, at: number): HuntView {
 /** The head of the board. Exact; shorter than `board.top` only while penalties have pushed leaders below those that are known. */
 export function topOf(header: Header): BoardEntry[] {
   const { definition } = rulesOf(header);
-  return header.standings.leaders.slice(0, definition.board.top).map((leader, i) => boardEntry(i + 1, leader, definition.entry));
+  return header.standings.leaders
+    .slice(0, definition.board.top)
+    .map((leader, i) => boardEntry(i + 1, leader, definition.entry));
 }
 
-export function boardEntry(rank: number, { id, name, points, finishedAt }: { id: string; name: string; points: number; finishedAt: number }, entry: 'solo' | 'team'): BoardEntry {
-  return { rank, ...(entry === 'team' ? { team: id } : { player: id }), name, points, ...(finishedAt > 0 ? { finished_at: finishedAt } : {}) };
+export function boardEntry(
+  rank: number,
+  { id, name, points, finishedAt }: { id: string; name: string; points: number; finishedAt: number },
+  entry: 'solo' | 'team',
+): BoardEntry {
+  return {
+    rank,
+    ...(entry === 'team' ? { team: id } : { player: id }),
+    name,
+    points,
+    ...(finishedAt > 0 ? { finished_at: finishedAt } : {}),
+  };
 }

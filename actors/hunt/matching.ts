@@ -39,7 +39,10 @@ export function answers(text: string, match: Match, accept: readonly Accepted[])
   if (match !== 'typo') return false;
   const letters = [...form];
   return accept.some(
-    (candidate) => candidate.edits > 0 && Math.abs(candidate.letters.length - letters.length) <= candidate.edits && editDistance(candidate.letters, letters) <= candidate.edits,
+    (candidate) =>
+      candidate.edits > 0 &&
+      Math.abs(candidate.letters.length - letters.length) <= candidate.edits &&
+      editDistance(candidate.letters, letters) <= candidate.edits,
   );
 }
 

@@ -16,7 +16,8 @@ export function clockwork(header: Header, at: number): Clockwork {
 }
 
 /** Its turn has come: the hunt has opened, what must be settled before is. Its own window is another matter. */
-export const isReached = (stage: Stage, progress: Progress, time: Clockwork): boolean => time.hasOpened && stage.after.every((before) => isSettled(progress.marks.get(before.id)));
+export const isReached = (stage: Stage, progress: Progress, time: Clockwork): boolean =>
+  time.hasOpened && stage.after.every((before) => isSettled(progress.marks.get(before.id)));
 export const isInWindow = (stage: Stage, at: number): boolean => at >= stage.opens && at < stage.closes;
 export function isOpen(stage: Stage, progress: Progress, time: Clockwork): boolean {
   return !isSettled(progress.marks.get(stage.id)) && isInWindow(stage, time.at) && isReached(stage, progress, time);
@@ -24,7 +25,10 @@ export function isOpen(stage: Stage, progress: Progress, time: Clockwork): boole
 
 /** When a reached stage opened for the entrant: from then on hints' delays count. */
 export function openedAt(stage: Stage, progress: Progress, header: Header): number {
-  return stage.after.reduce((latest, before) => Math.max(latest, progress.marks.get(before.id)?.settledAt ?? 0), Math.max(header.openedAt, progress.since, stage.opens));
+  return stage.after.reduce(
+    (latest, before) => Math.max(latest, progress.marks.get(before.id)?.settledAt ?? 0),
+    Math.max(header.openedAt, progress.since, stage.opens),
+  );
 }
 
 export function isReleased(treasure: Treasure, header: Header, at: number): boolean {
@@ -33,7 +37,11 @@ export function isReleased(treasure: Treasure, header: Header, at: number): bool
 
 /** The treasure's stage, if it has one, is open for the entrant or done. */
 export function isWithinReach(treasure: Treasure, progress: Progress, time: Clockwork): boolean {
-  return treasure.stage === undefined || progress.marks.get(treasure.stage.id)?.state === 'done' || isOpen(treasure.stage, progress, time);
+  return (
+    treasure.stage === undefined ||
+    progress.marks.get(treasure.stage.id)?.state === 'done' ||
+    isOpen(treasure.stage, progress, time)
+  );
 }
 
 export const timeIsUp = (rules: Rulebook, progress: Progress, at: number): boolean => {

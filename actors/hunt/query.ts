@@ -3,7 +3,7 @@ import type { Row } from '../../runtime/decider.ts';
 import type { RowsQuery, ScanQuery } from '../../runtime/define-actor.ts';
 import { withTeam } from './decide/decide.ts';
 import type { HuntState } from './decide/scene.ts';
-import { huntView, boardEntry, topOf } from './hunt-view.ts';
+import { boardEntry, huntView, topOf } from './hunt-view.ts';
 import type { Access, Board, Scoreboard, Show, Views } from './interface.ts';
 import { playerView, stageCell } from './player-view.ts';
 import { type Header, type Member, type PlayerRow, rulesOf, statusAt, type TeamRow, teamRowId } from './state.ts';
@@ -13,14 +13,21 @@ export const scoreboardLimitMax = 1_000;
 /** A scoreboard within the leaders needs no walk over all members. */
 type HuntRows = RowsQuery<Header, Member>;
 
-const fields = (body: unknown): Record<string, unknown> => (typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {});
+const fields = (body: unknown): Record<string, unknown> =>
+  typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
 const playersOf = (body: unknown): string[] => {
   const { players } = fields(body);
-  return Array.isArray(players) ? players.filter((id): id is string => typeof id === 'string' && idPattern.test(id)).slice(0, viewsMax) : [];
+  return Array.isArray(players)
+    ? players.filter((id): id is string => typeof id === 'string' && idPattern.test(id)).slice(0, viewsMax)
+    : [];
 };
-const rowsOf = (body: unknown, state: HuntState): string[] => playersOf(body).flatMap((id) => withTeam(id, state)).filter((id) => state.row(id) === undefined);
+const rowsOf = (body: unknown, state: HuntState): string[] =>
+  playersOf(body)
+    .flatMap((id) => withTeam(id, state))
+    .filter((id) => state.row(id) === undefined);
 const rowOf = (state: HuntState, id: string): PlayerRow | undefined => state.row(id)?.member as PlayerRow | undefined;
-const teamOf = (state: HuntState, row: PlayerRow | undefined): TeamRow | undefined => (row === undefined || row.team === '' ? undefined : (state.row(teamRowId(row.team))?.member as TeamRow | undefined));
+const teamOf = (state: HuntState, row: PlayerRow | undefined): TeamRow | undefined =>
+  row === undefined || row.team === '' ? undefined : (state.row(teamRowId(row.team))?.member as TeamRow | undefined);
 const none = (): readonly string[] => [];
 
 const access: HuntRows = {
@@ -29,7 +36,17 @@ const access: HuntRows = {
   run(_body, { header, version }, { at }) {
     const { title, admission, entry, feed, board } = rulesOf(header).definition;
     const answer: Access = {
-      version, owner: header.owner, status: statusAt(header, at), title, join_code: header.joinCode, admission, entry, feed, board_show: board.show, lineage: header.lineage, definition_version: header.definitionVersion,
+      version,
+      owner: header.owner,
+      status: statusAt(header, at),
+      title,
+      join_code: header.joinCode,
+      admission,
+      entry,
+      feed,
+      board_show: board.show,
+      lineage: header.lineage,
+      definition_version: header.definitionVersion,
     };
     if (header.closesAt !== undefined) answer.closes_at = header.closesAt;
     return { answer };
@@ -64,8 +81,18 @@ const show: HuntRows = {
     const state = huntView(header, at);
     state.top = topOf(header);
     const answer: Show = {
-      hunt_id: header.huntId, title: rules.definition.title, status: state.status, join_code: header.joinCode, players: header.players, version, owner: header.owner,
-      slot: slotOf(stream.id), lineage: header.lineage, definition_version: header.definitionVersion, definition: rules.definition, state,
+      hunt_id: header.huntId,
+      title: rules.definition.title,
+      status: state.status,
+      join_code: header.joinCode,
+      players: header.players,
+      version,
+      owner: header.owner,
+      slot: slotOf(stream.id),
+      lineage: header.lineage,
+      definition_version: header.definitionVersion,
+      definition: rules.definition,
+      state,
     };
     if (state.opens_at !== undefined) answer.opens_at = state.opens_at;
     if (state.closes_at !== undefined) answer.closes_at = state.closes_at;
@@ -79,7 +106,14 @@ const board: HuntRows = {
   run(body, state, { at }) {
     const { header, version } = state;
     const { definition } = rulesOf(header);
-    const answer: Board = { version, show: definition.board.show, status: statusAt(header, at), top: topOf(header), entrants: header.standings.entrants, me: {} };
+    const answer: Board = {
+      version,
+      show: definition.board.show,
+      status: statusAt(header, at),
+      top: topOf(header),
+      entrants: header.standings.entrants,
+      me: {},
+    };
     for (const id of playersOf(body)) {
       const row = rowOf(state, id);
       const progress = definition.entry === 'team' ? teamOf(state, row)?.progress : row?.progress;
@@ -106,7 +140,8 @@ function placeOf({ id, member }: Row<Member>): Place | undefined {
 }
 
 const order = (a: Place, b: Place): number => b.points - a.points || a.reached - b.reached;
-const whole = (value: unknown, fallback: number, max: number): number => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? Math.min(value, max) : fallback);
+const whole = (value: unknown, fallback: number, max: number): number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? Math.min(value, max) : fallback;
 
 const scoreboard: ScanQuery<Header, Member, Place> = {
   kind: 'scan',
@@ -116,7 +151,14 @@ const scoreboard: ScanQuery<Header, Member, Place> = {
     const offset = whole(fields(body)['offset'], 0, Number.MAX_SAFE_INTEGER);
     const limit = whole(fields(body)['limit'], 100, scoreboardLimitMax);
     const entries = [...places].sort(order).slice(offset, offset + limit);
-    const answer: Scoreboard = { version, entrants: places.length, entries: entries.map((place, i) => ({ ...boardEntry(offset + i + 1, place, entry), reached_version: place.reached })) };
+    const answer: Scoreboard = {
+      version,
+      entrants: places.length,
+      entries: entries.map((place, i) => ({
+        ...boardEntry(offset + i + 1, place, entry),
+        reached_version: place.reached,
+      })),
+    };
     return { answer };
   },
 };
@@ -129,7 +171,16 @@ const exported: ScanQuery<Header, Member, ExportRow> = {
   kind: 'scan',
   map(row) {
     const { created, points, reached, finishedAt } = row.member.progress;
-    return created === 0 ? undefined : { id: row.member.kind === 'team' ? row.id.slice(1) : row.id, name: row.member.name, points, reached, finishedAt, member: row.member };
+    return created === 0
+      ? undefined
+      : {
+          id: row.member.kind === 'team' ? row.id.slice(1) : row.id,
+          name: row.member.name,
+          points,
+          reached,
+          finishedAt,
+          member: row.member,
+        };
   },
   run(_body, rows, { header }, { at }) {
     const { stages, definition } = rulesOf(header);
@@ -140,7 +191,15 @@ const exported: ScanQuery<Header, Member, ExportRow> = {
     [...ranked, ...banned].forEach(({ id, name, points, finishedAt, member }, i) => {
       const rank = i < ranked.length ? String(i + 1) : '';
       const ended = finishedAt > 0 ? new Date(finishedAt).toISOString() : '';
-      lines.push([rank, id, name, isTeamHunt ? id : '', String(points), ended, ...stages.map((stage) => String(stageCell(stage, member.progress, header, at)))]);
+      lines.push([
+        rank,
+        id,
+        name,
+        isTeamHunt ? id : '',
+        String(points),
+        ended,
+        ...stages.map((stage) => String(stageCell(stage, member.progress, header, at))),
+      ]);
     });
     return { answer: { csv: `${lines.map((line) => line.map(csvCell).join(',')).join('\r\n')}\r\n` } };
   },

@@ -16,7 +16,14 @@ export function reply(events: readonly StoredEvent[], state: HuntState): Reply {
     const left = attemptsLeft < 0 ? {} : { attempts_left: attemptsLeft };
     const detail = { ...left, ...(lockedUntil > 0 ? { locked_until: lockedUntil } : {}), points, total };
     const again = attemptsLeft === 0 ? 'the stage has failed' : 'try another';
-    return { kind: 'nack', refusal: { code: clue === '' ? 'WRONG_CODE' : 'WRONG_ANSWER', message: `that is not the ${clue === '' ? 'code' : 'answer'}: ${again}`, detail } };
+    return {
+      kind: 'nack',
+      refusal: {
+        code: clue === '' ? 'WRONG_CODE' : 'WRONG_ANSWER',
+        message: `that is not the ${clue === '' ? 'code' : 'answer'}: ${again}`,
+        detail,
+      },
+    };
   }
   return { kind: 'ack', result: { ...fields(events, state), points, total } };
 }
@@ -37,7 +44,12 @@ function fields(events: readonly StoredEvent[], state: HuntState): Record<string
     case 'stageCompleted': {
       const { stage, place } = outcome.value;
       const clue = rulesOf(header).stage.get(stage)?.way;
-      return { stage, ...(place === undefined ? {} : { distance_m: place.distanceM }), ...(clue?.by === 'answer' ? { clue: clue.clue } : {}), opened };
+      return {
+        stage,
+        ...(place === undefined ? {} : { distance_m: place.distanceM }),
+        ...(clue?.by === 'answer' ? { clue: clue.clue } : {}),
+        opened,
+      };
     }
     case 'treasureClaimed': {
       const { treasure, bonus, first, stockLeft, limited } = outcome.value;
@@ -59,7 +71,9 @@ function fields(events: readonly StoredEvent[], state: HuntState): Record<string
 
 function teamName(team: string, state: HuntState): string {
   const held = state.row(teamRowId(team))?.member;
-  return held?.kind === 'team' && held.name !== '' ? held.name : (state.header.teamRows.find(({ id }) => id === team)?.name ?? team);
+  return held?.kind === 'team' && held.name !== ''
+    ? held.name
+    : (state.header.teamRows.find(({ id }) => id === team)?.name ?? team);
 }
 
 /** The entrant's row may have moved on, or not be at hand for a resend: then the event itself tells. */
@@ -76,7 +90,8 @@ function steered(events: readonly StoredEvent[], state: HuntState): Steered {
   const answer: Steered = { status: header.status };
   if (header.closesAt !== undefined) answer.closes_at = header.closesAt;
   const last = events[events.length - 1]!;
-  const progress: Progress | undefined = last.teamId !== '' ? state.row(teamRowId(last.teamId))?.member.progress : state.row(last.playerId)?.member.progress;
+  const progress: Progress | undefined =
+    last.teamId !== '' ? state.row(teamRowId(last.teamId))?.member.progress : state.row(last.playerId)?.member.progress;
   if (progress !== undefined && progress.created > 0) answer.total = progress.points;
   else if (last.prior !== undefined) answer.total = last.prior.points + last.points;
   return answer;

@@ -90,7 +90,9 @@ export function rulebook(definition: HuntDefinition): Rulebook {
     closes: instant(definition.window.closes),
     stages,
     stage,
-    clue: new Map(stages.flatMap((one) => one.definition.clues.map((clue) => [clue.id, { stage: one, definition: clue }]))),
+    clue: new Map(
+      stages.flatMap((one) => one.definition.clues.map((clue) => [clue.id, { stage: one, definition: clue }])),
+    ),
     treasures,
     treasure: new Map(treasures.map((one) => [one.id, one])),
   };
@@ -98,14 +100,27 @@ export function rulebook(definition: HuntDefinition): Rulebook {
 
 const instant = (text: string | undefined): number | undefined => (text === undefined ? undefined : instantOf(text));
 
-function spotOf(at: { lat: number; lon: number; radius_m?: number | undefined; pin: boolean }, definition: HuntDefinition): Spot {
+function spotOf(
+  at: { lat: number; lon: number; radius_m?: number | undefined; pin: boolean },
+  definition: HuntDefinition,
+): Spot {
   return { lat: at.lat, lon: at.lon, radiusM: at.radius_m ?? definition.location.radius_m, pin: at.pin };
 }
 
 function wayOf({ complete }: StageDefinition, definition: HuntDefinition): Way {
   const { answer, check_in, scan, claim } = complete;
-  if (answer !== undefined) return { by: 'answer', clue: answer.clue, match: answer.match, accept: answer.accept.map((text) => accepted(text, answer.match)) };
+  if (answer !== undefined)
+    return {
+      by: 'answer',
+      clue: answer.clue,
+      match: answer.match,
+      accept: answer.accept.map((text) => accepted(text, answer.match)),
+    };
   if (check_in !== undefined) return { by: 'check_in', spot: spotOf(check_in, definition) };
-  if (scan !== undefined) return { by: 'scan', hash: scan.code === undefined ? scan.code_sha256!.toLowerCase() : codeHash(codeForm(scan.code)) };
+  if (scan !== undefined)
+    return {
+      by: 'scan',
+      hash: scan.code === undefined ? scan.code_sha256!.toLowerCase() : codeHash(codeForm(scan.code)),
+    };
   return { by: 'claim', treasure: claim!.treasure };
 }

@@ -15,27 +15,50 @@ type Verdict = Refusal | undefined;
 const no = (...args: Parameters<typeof refused>): Refusal => refused(...args).refusal;
 
 const allowedBeforeOpening: ReadonlySet<PlayerActionName> = new Set(['join', 'leave', 'createTeam', 'joinTeam']);
-const statusSentence = { draft: 'has no opening time yet', scheduled: 'has not opened yet', open: 'is open', paused: 'is paused', closed: 'is closed' };
+const statusSentence = {
+  draft: 'has no opening time yet',
+  scheduled: 'has not opened yet',
+  open: 'is open',
+  paused: 'is paused',
+  closed: 'is closed',
+};
 
 export function windowCheck(scene: Scene, action: PlayerActionName): Verdict {
   const status = statusAt(scene.header, scene.at);
   if (status === 'open' || (status !== 'closed' && allowedBeforeOpening.has(action))) return undefined;
-  return no('HUNT_NOT_OPEN', `the hunt ${statusSentence[status]}: ${status === 'closed' ? 'nothing can be done any more' : 'wait for its designer to open it'}`, { detail: { status } });
+  return no(
+    'HUNT_NOT_OPEN',
+    `the hunt ${statusSentence[status]}: ${status === 'closed' ? 'nothing can be done any more' : 'wait for its designer to open it'}`,
+    { detail: { status } },
+  );
 }
 
 export function membershipCheck(scene: Scene, action: PlayerActionName): Verdict {
   const { player, team, entrant, header, rules } = scene;
   const { limits } = rules.definition;
   const isJoining = action === 'join';
-  if (!isJoining && player.presence !== 'joined') return no('NOT_JOINED', `you have ${player.presence === 'left' ? 'left' : 'not joined'} this hunt: send join first`);
-  if (player.banned || player.progress.banned || team?.progress.banned === true) return no('DISQUALIFIED', 'you are disqualified in this hunt: ask its designer');
+  if (!isJoining && player.presence !== 'joined')
+    return no(
+      'NOT_JOINED',
+      `you have ${player.presence === 'left' ? 'left' : 'not joined'} this hunt: send join first`,
+    );
+  if (player.banned || player.progress.banned || team?.progress.banned === true)
+    return no('DISQUALIFIED', 'you are disqualified in this hunt: ask its designer');
   if (action !== 'leave' && entrant !== undefined) {
-    if (entrant.progress.finishedAt > 0) return no('FINISHED', `${scene.isTeamHunt ? 'your team has' : 'you have'} finished this hunt: only leave is possible`);
-    if (timeIsUp(rules, entrant.progress, scene.at)) return no('TIME_UP', `the ${limits.duration_s} s that each entrant has are over: only leave is possible`);
+    if (entrant.progress.finishedAt > 0)
+      return no(
+        'FINISHED',
+        `${scene.isTeamHunt ? 'your team has' : 'you have'} finished this hunt: only leave is possible`,
+      );
+    if (timeIsUp(rules, entrant.progress, scene.at))
+      return no('TIME_UP', `the ${limits.duration_s} s that each entrant has are over: only leave is possible`);
   }
-  if (entrant === undefined && !allowedBeforeOpening.has(action)) return no('NO_TEAM', 'this hunt is played in teams: create_team or join_team first');
-  if (isJoining && player.presence !== 'joined' && header.players >= limits.players) return no('HUNT_FULL', `the hunt has its ${limits.players} players: wait until somebody leaves`);
-  if (action === 'createTeam' && header.teams >= limits.teams) return no('HUNT_FULL', `the hunt has its ${limits.teams} teams: join one of them`);
+  if (entrant === undefined && !allowedBeforeOpening.has(action))
+    return no('NO_TEAM', 'this hunt is played in teams: create_team or join_team first');
+  if (isJoining && player.presence !== 'joined' && header.players >= limits.players)
+    return no('HUNT_FULL', `the hunt has its ${limits.players} players: wait until somebody leaves`);
+  if (action === 'createTeam' && header.teams >= limits.teams)
+    return no('HUNT_FULL', `the hunt has its ${limits.teams} teams: join one of them`);
   return undefined;
 }
 
@@ -54,33 +77,50 @@ export function cooldownCheck(scene: Scene, stage: Stage): Verdict {
   const mark = scene.progress.marks.get(stage.id);
   if (mark === undefined || mark.state !== 'open' || mark.lockedUntil <= scene.at) return undefined;
   const retryMs = mark.lockedUntil - scene.at;
-  return no('COOLDOWN', `stage ${stage.id} is locked for ${Math.ceil(retryMs / 1000)} s more after a wrong try: wait`, { retryMs, detail: { locked_until: mark.lockedUntil } });
+  return no('COOLDOWN', `stage ${stage.id} is locked for ${Math.ceil(retryMs / 1000)} s more after a wrong try: wait`, {
+    retryMs,
+    detail: { locked_until: mark.lockedUntil },
+  });
 }
 
-export const notFound = (what: string): Refusal => no('NOT_FOUND', `there is no such ${what} in this hunt: take an id from your view`);
+export const notFound = (what: string): Refusal =>
+  no('NOT_FOUND', `there is no such ${what} in this hunt: take an id from your view`);
 
 /** Open to the entrant; a failed stage passes where attempts are judged later (`failedPasses`). */
 export function stageCheck(scene: Scene, stage: Stage, failedPasses = false): Verdict {
   const mark = scene.progress.marks.get(stage.id);
   if (mark?.state === 'failed' && failedPasses) return undefined;
   if (scene.isSettled(stage)) return no('ALREADY_DONE', `stage ${stage.id} is ${mark?.state ?? 'done'} already`);
-  return isOpen(stage, scene.progress, scene.time) ? undefined : no('STAGE_LOCKED', `stage ${stage.id} is not open to you: settle what comes before it, or wait for its time`);
+  return isOpen(stage, scene.progress, scene.time)
+    ? undefined
+    : no('STAGE_LOCKED', `stage ${stage.id} is not open to you: settle what comes before it, or wait for its time`);
 }
 
 export function attemptsCheck(scene: Scene, stage: Stage): Verdict {
   const mark = scene.progress.marks.get(stage.id);
-  return mark?.state === 'failed' ? no('NO_ATTEMPTS', `stage ${stage.id} has no attempts left: it has failed`, { detail: { attempts_left: 0 } }) : undefined;
+  return mark?.state === 'failed'
+    ? no('NO_ATTEMPTS', `stage ${stage.id} has no attempts left: it has failed`, { detail: { attempts_left: 0 } })
+    : undefined;
 }
 
 export function accuracyCheck(scene: Scene, accuracy: number): Verdict {
   const { accuracy_max_m: most } = scene.rules.definition.location;
-  return accuracy > most ? no('LOW_ACCURACY', `accuracy is ${Math.round(accuracy)} m, at most ${most} m is allowed: wait for a better fix`) : undefined;
+  return accuracy > most
+    ? no('LOW_ACCURACY', `accuracy is ${Math.round(accuracy)} m, at most ${most} m is allowed: wait for a better fix`)
+    : undefined;
 }
 
 /** The distance if it fits. */
-export function fitting(scene: Scene, spot: Spot, place: Position & { accuracy: number }): { distance: number; fits: boolean } {
+export function fitting(
+  scene: Scene,
+  spot: Spot,
+  place: Position & { accuracy: number },
+): { distance: number; fits: boolean } {
   const distance = distanceM(spot, place);
-  return { distance, fits: distance <= spot.radiusM + Math.min(place.accuracy, scene.rules.definition.location.accuracy_cap_m) };
+  return {
+    distance,
+    fits: distance <= spot.radiusM + Math.min(place.accuracy, scene.rules.definition.location.accuracy_cap_m),
+  };
 }
 
 export function speedCheck(scene: Scene, place: Position): Verdict {
@@ -88,5 +128,7 @@ export function speedCheck(scene: Scene, place: Position): Verdict {
   const { speed_max_mps: most } = scene.rules.definition.location;
   if (most === 0 || player.placedAt === 0) return undefined;
   const seconds = Math.max((scene.at - player.placedAt) / 1000, 1);
-  return distanceM(player, place) / seconds > most ? no('TOO_FAST', `nobody gets there from your last position at ${most} m/s: wait, then send your true position`) : undefined;
+  return distanceM(player, place) / seconds > most
+    ? no('TOO_FAST', `nobody gets there from your last position at ${most} m/s: wait, then send your true position`)
+    : undefined;
 }

@@ -21,7 +21,8 @@ export interface Standing {
   readonly reached: number;
 }
 
-const ahead = (a: Standing, b: Standing): boolean => a.points > b.points || (a.points === b.points && a.reached < b.reached);
+const ahead = (a: Standing, b: Standing): boolean =>
+  a.points > b.points || (a.points === b.points && a.reached < b.reached);
 
 export class Standings {
   /** Distinct points, descending. */
@@ -55,7 +56,8 @@ export class Standings {
   /** Returns the leader that was removed, if it was one. */
   remove(standing: Standing): Leader | undefined {
     const group = this.#groups.get(standing.points);
-    if (group === undefined || !group.remove(standing.reached)) throw new Error(`no entrant stands at ${standing.points} points of version ${standing.reached}`);
+    if (group === undefined || !group.remove(standing.reached))
+      throw new Error(`no entrant stands at ${standing.points} points of version ${standing.reached}`);
     if (group.size === 0) {
       this.#groups.delete(standing.points);
       this.#points.splice(this.#indexOf(standing.points), 1);
@@ -72,7 +74,11 @@ export class Standings {
 
   #lead(leader: Leader): void {
     const place = this.#placeOf(leader);
-    if (place === this.leaders.length && (place === leadersMax || (this.entrants > place + 1 && this.rank(leader) !== place + 1))) return;
+    if (
+      place === this.leaders.length &&
+      (place === leadersMax || (this.entrants > place + 1 && this.rank(leader) !== place + 1))
+    )
+      return;
     this.leaders.splice(place, 0, leader);
     if (this.leaders.length > leadersMax) this.leaders.pop();
   }
@@ -100,7 +106,10 @@ export class Standings {
 
   pack(): unknown {
     const groups = this.#points.map((points) => [points, this.#groups.get(points)!.pack()]);
-    return [groups, this.leaders.map(({ id, name, points, reached, finishedAt }) => [id, name, points, reached, finishedAt])];
+    return [
+      groups,
+      this.leaders.map(({ id, name, points, reached, finishedAt }) => [id, name, points, reached, finishedAt]),
+    ];
   }
 
   static unpack(packed: unknown): Standings {
@@ -112,7 +121,8 @@ export class Standings {
       standings.#groups.set(points, group);
       standings.entrants += group.size;
     }
-    for (const [id, name, points, reached, finishedAt] of leaders) standings.leaders.push({ id, name, points, reached, finishedAt });
+    for (const [id, name, points, reached, finishedAt] of leaders)
+      standings.leaders.push({ id, name, points, reached, finishedAt });
     return standings;
   }
 }

@@ -26,7 +26,24 @@ export const headerCodec: StateCodec<Header> = {
     [...header.requests].map(([key, { version, events, at }]) => [key, version, events, at]),
   ],
   unpack(packed) {
-    const [huntId, definition, definitionVersion, owner, joinCode, lineage, status, openedAt, closesAt, players, teams, teamRows, treasures, standings, voided, requests] = packed as PackedHeader;
+    const [
+      huntId,
+      definition,
+      definitionVersion,
+      owner,
+      joinCode,
+      lineage,
+      status,
+      openedAt,
+      closesAt,
+      players,
+      teams,
+      teamRows,
+      treasures,
+      standings,
+      voided,
+      requests,
+    ] = packed as PackedHeader;
     return {
       huntId,
       rules: definition === null ? undefined : rulebook(JSON.parse(definition) as HuntDefinition),
@@ -49,8 +66,22 @@ export const headerCodec: StateCodec<Header> = {
 };
 
 type PackedHeader = [
-  number, string | null, number, string, string, string, Status, number, number | null, number, number,
-  [string, string, number][], [string, number, boolean, boolean][], unknown, number[], [string, number, number, number][],
+  number,
+  string | null,
+  number,
+  string,
+  string,
+  string,
+  Status,
+  number,
+  number | null,
+  number,
+  number,
+  [string, string, number][],
+  [string, number, boolean, boolean][],
+  unknown,
+  number[],
+  [string, number, number, number][],
 ];
 
 const presences = ['none', 'joined', 'left'] as const;
@@ -59,25 +90,70 @@ export const memberCodec: StateCodec<Member> = {
   pack: (member) =>
     member.kind === 'team'
       ? [1, member.name, member.pin, member.size, packProgress(member.progress)]
-      : [0, member.name, presences.indexOf(member.presence), member.banned, member.team, member.formerTeam, member.lat, member.lon, member.placedAt, packProgress(member.progress)],
+      : [
+          0,
+          member.name,
+          presences.indexOf(member.presence),
+          member.banned,
+          member.team,
+          member.formerTeam,
+          member.lat,
+          member.lon,
+          member.placedAt,
+          packProgress(member.progress),
+        ],
   unpack(packed) {
     const row = packed as PackedTeam | PackedPlayer;
-    if (row[0] === 1) return { kind: 'team', name: row[1], pin: row[2], size: row[3], progress: unpackProgress(row[4]) };
+    if (row[0] === 1)
+      return { kind: 'team', name: row[1], pin: row[2], size: row[3], progress: unpackProgress(row[4]) };
     const [, name, presence, banned, team, formerTeam, lat, lon, placedAt, progress] = row;
-    return { kind: 'player', name, presence: presences[presence]!, banned, team, formerTeam, lat, lon, placedAt, progress: unpackProgress(progress) };
+    return {
+      kind: 'player',
+      name,
+      presence: presences[presence]!,
+      banned,
+      team,
+      formerTeam,
+      lat,
+      lon,
+      placedAt,
+      progress: unpackProgress(progress),
+    };
   },
 };
 
 type PackedTeam = [1, string, string, number, PackedProgress];
 type PackedPlayer = [0, string, number, boolean, string, string, number, number, number, PackedProgress];
 type PackedMark = [string, number, string, number, number, number];
-type PackedProgress = 0 | [number, number, number, number, boolean, number, boolean, PackedMark[], (string | number)[], (string | number)[]];
+type PackedProgress =
+  | 0
+  | [number, number, number, number, boolean, number, boolean, PackedMark[], (string | number)[], (string | number)[]];
 
 function packProgress(progress: Progress): PackedProgress {
   const { created, since, points, reached, banned, finishedAt, settled, marks, hints, claims } = progress;
   if (created === 0) return 0;
-  const packedMarks = [...marks].map(([id, mark]): PackedMark => [id, markStates.indexOf(mark.state), mark.by, mark.settledAt, mark.used, mark.lockedUntil]);
-  return [created, since, points, reached, banned, finishedAt, settled, packedMarks, [...hints].flat(), [...claims].flat()];
+  const packedMarks = [...marks].map(
+    ([id, mark]): PackedMark => [
+      id,
+      markStates.indexOf(mark.state),
+      mark.by,
+      mark.settledAt,
+      mark.used,
+      mark.lockedUntil,
+    ],
+  );
+  return [
+    created,
+    since,
+    points,
+    reached,
+    banned,
+    finishedAt,
+    settled,
+    packedMarks,
+    [...hints].flat(),
+    [...claims].flat(),
+  ];
 }
 
 function unpackProgress(packed: PackedProgress): Progress {
@@ -85,7 +161,8 @@ function unpackProgress(packed: PackedProgress): Progress {
   if (packed === 0) return progress;
   const [created, since, points, reached, banned, finishedAt, settled, marks, hints, claims] = packed;
   Object.assign(progress, { created, since, points, reached, banned, finishedAt, settled });
-  for (const [id, state, by, settledAt, used, lockedUntil] of marks) progress.marks.set(id, { state: markStates[state]!, by, settledAt, used, lockedUntil } satisfies Mark);
+  for (const [id, state, by, settledAt, used, lockedUntil] of marks)
+    progress.marks.set(id, { state: markStates[state]!, by, settledAt, used, lockedUntil } satisfies Mark);
   counts(hints, progress.hints);
   counts(claims, progress.claims);
   return progress;

@@ -94,11 +94,33 @@ export type Member = PlayerRow | TeamRow;
 /** Teams' rows stand beside players' under a prefix that no id can have. */
 export const teamRowId = (team: string): string => `#${team}`;
 
-export const initialProgress = (): Progress => ({ created: 0, since: 0, points: 0, reached: 0, banned: false, finishedAt: 0, settled: false, marks: new Map(), hints: new Map(), claims: new Map() });
+export const initialProgress = (): Progress => ({
+  created: 0,
+  since: 0,
+  points: 0,
+  reached: 0,
+  banned: false,
+  finishedAt: 0,
+  settled: false,
+  marks: new Map(),
+  hints: new Map(),
+  claims: new Map(),
+});
 
 export function initialMember(memberId: string): Member {
   if (memberId.startsWith('#')) return { kind: 'team', name: '', pin: '', size: 0, progress: initialProgress() };
-  return { kind: 'player', name: '', presence: 'none', banned: false, team: '', formerTeam: '', lat: 0, lon: 0, placedAt: 0, progress: initialProgress() };
+  return {
+    kind: 'player',
+    name: '',
+    presence: 'none',
+    banned: false,
+    team: '',
+    formerTeam: '',
+    lat: 0,
+    lon: 0,
+    placedAt: 0,
+    progress: initialProgress(),
+  };
 }
 
 /** The rules of a hunt that exists; the runtime lets only `create` reach one that does not. */

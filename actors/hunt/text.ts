@@ -26,7 +26,9 @@ export const nfc = (text: string): string => (plain.test(text) ? text : text.nor
 export function textFault(text: string, { min, max, lines = false }: TextLimits): string | undefined {
   if (loneSurrogate.test(text)) return 'must be well-formed Unicode: it holds half of a surrogate pair';
   if ((lines ? controlInLines : control).test(text)) {
-    return lines ? 'must not hold control characters other than line breaks: remove them' : 'must not hold control characters or line breaks: remove them';
+    return lines
+      ? 'must not hold control characters other than line breaks: remove them'
+      : 'must not hold control characters or line breaks: remove them';
   }
   const length = text.length <= max && text.length >= min * 2 ? min : codePoints(text);
   if (length < min) return `must have at least ${min} character${min === 1 ? '' : 's'}, has ${length}: lengthen it`;

@@ -21,13 +21,24 @@ const text = (min: number, max: number) =>
       const fault = textFault(value, { min, max, lines: true });
       if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
     });
-const definition = z.custom<HuntDefinition>((value) => typeof value === 'object' && value !== null && Array.isArray((value as HuntDefinition).stages));
-const steer = { by: z.string().max(64).default(''), reason: text(0, reasonMax).default(''), key: z.string().max(400).default('') };
+const definition = z.custom<HuntDefinition>(
+  (value) => typeof value === 'object' && value !== null && Array.isArray((value as HuntDefinition).stages),
+);
+const steer = {
+  by: z.string().max(64).default(''),
+  reason: text(0, reasonMax).default(''),
+  key: z.string().max(400).default(''),
+};
 const demanded = { ...steer, reason: text(1, reasonMax) };
 const subject = { player: z.string().max(64).default(''), team: z.string().max(64).default('') };
 
 const bodies = {
-  create: z.object({ definition, owner: z.string().min(1).max(64), join_code: z.string().max(16), lineage: z.string().max(64) }),
+  create: z.object({
+    definition,
+    owner: z.string().min(1).max(64),
+    join_code: z.string().max(16),
+    lineage: z.string().max(64),
+  }),
   open: z.object(steer),
   pause: z.object(steer),
   resume: z.object(steer),
@@ -45,15 +56,25 @@ const invalid = (message: string): Parsed => ({ refusal: { code: 'INVALID', mess
 function parser<Name extends VerbName>(name: Name): (body: unknown) => Parsed {
   return (body) => {
     const parsed = bodies[name].safeParse(body, { reportInput: true });
-    if (!parsed.success) return invalid(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the body'} ${faultOf(issue)}`).join('; '));
+    if (!parsed.success)
+      return invalid(
+        parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the body'} ${faultOf(issue)}`).join('; '),
+      );
     const data: Record<string, unknown> = parsed.data;
-    if ('team' in data && (data['player'] === '') === (data['team'] === '')) return invalid('exactly one of player and team must be given: name one');
-    if (name === 'extend' && (data['closes'] === undefined) === (data['minutes'] === undefined)) return invalid('exactly one of closes and minutes must be given: name one');
+    if ('team' in data && (data['player'] === '') === (data['team'] === ''))
+      return invalid('exactly one of player and team must be given: name one');
+    if (name === 'extend' && (data['closes'] === undefined) === (data['minutes'] === undefined))
+      return invalid('exactly one of closes and minutes must be given: name one');
     if (name === 'adjust' && data['points'] === 0) return invalid('points must not be 0: name the change');
     const { by, join_code: joinCode, ...fields } = data;
     const signed = typeof by === 'string' && by !== '' ? by : name === 'create' ? String(data['owner']) : undefined;
     // Each schema has the fields of its verb under the same names.
-    const action = { $case: name, ...fields, ...(name === 'create' ? { joinCode } : {}), ...(name === 'extend' ? { closes: data['closes'], minutes: data['minutes'] } : {}) } as unknown as HuntAction;
+    const action = {
+      $case: name,
+      ...fields,
+      ...(name === 'create' ? { joinCode } : {}),
+      ...(name === 'extend' ? { closes: data['closes'], minutes: data['minutes'] } : {}),
+    } as unknown as HuntAction;
     return { action, player: adminPlayer, ...(signed === undefined ? {} : { by: signed }) };
   };
 }
@@ -67,6 +88,15 @@ function faultOf(issue: z.core.$ZodIssue): string {
 }
 
 export const verbs = {
-  create: parser('create'), open: parser('open'), pause: parser('pause'), resume: parser('resume'), close: parser('close'), extend: parser('extend'),
-  adjust: parser('adjust'), void: parser('void'), disqualify: parser('disqualify'), announce: parser('announce'), publish: parser('publish'),
+  create: parser('create'),
+  open: parser('open'),
+  pause: parser('pause'),
+  resume: parser('resume'),
+  close: parser('close'),
+  extend: parser('extend'),
+  adjust: parser('adjust'),
+  void: parser('void'),
+  disqualify: parser('disqualify'),
+  announce: parser('announce'),
+  publish: parser('publish'),
 };

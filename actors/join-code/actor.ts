@@ -14,16 +14,32 @@ export interface Claim {
   readonly huntId: number;
 }
 
-export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = defineActor<JoinCode, null, Claim, JoinCodeEvent>({
+export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = defineActor<
+  JoinCode,
+  null,
+  Claim,
+  JoinCodeEvent
+>({
   kind: 'code',
   decider: {
     initialHeader: (id) => ({ id, huntId: 0 }),
     initialMember: () => null,
     needs: () => [],
     decide({ at, fingerprint, action }, { header }) {
-      if (header.huntId !== 0) return { kind: 'refused', refusal: { code: 'ALREADY_DONE', message: 'this join code belongs to a hunt already: draw another' } };
+      if (header.huntId !== 0)
+        return {
+          kind: 'refused',
+          refusal: { code: 'ALREADY_DONE', message: 'this join code belongs to a hunt already: draw another' },
+        };
       const event: JoinCodeEvent = {
-        actorId: header.id, version: 0, playerId: adminPlayer, seq: 0, occurredAt: at, vector: [], fingerprint, outcome: { $case: 'claimed', value: { huntId: action.huntId } },
+        actorId: header.id,
+        version: 0,
+        playerId: adminPlayer,
+        seq: 0,
+        occurredAt: at,
+        vector: [],
+        fingerprint,
+        outcome: { $case: 'claimed', value: { huntId: action.huntId } },
       };
       return { kind: 'events', events: [event] };
     },
@@ -39,7 +55,10 @@ export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = de
     encode: (event) => JoinCodeEvent.encode(event).finish(),
     decode(bytes) {
       const event = JoinCodeEvent.decode(bytes);
-      if (event.outcome === undefined) throw new UnreadableEventError(`event ${event.version} of join code ${event.actorId} is of a type that this release does not know`);
+      if (event.outcome === undefined)
+        throw new UnreadableEventError(
+          `event ${event.version} of join code ${event.actorId} is of a type that this release does not know`,
+        );
       return event;
     },
   },
@@ -54,7 +73,8 @@ export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = de
   commands: {
     claim(body) {
       const { hunt_id: huntId } = (typeof body === 'object' && body !== null ? body : {}) as { hunt_id?: unknown };
-      if (typeof huntId !== 'number' || !Number.isSafeInteger(huntId) || huntId < 1) return { refusal: { code: 'INVALID', message: 'hunt_id must be a whole number from 1: name the hunt' } };
+      if (typeof huntId !== 'number' || !Number.isSafeInteger(huntId) || huntId < 1)
+        return { refusal: { code: 'INVALID', message: 'hunt_id must be a whole number from 1: name the hunt' } };
       return { action: { huntId } };
     },
   },
@@ -62,7 +82,10 @@ export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = de
     resolve: {
       kind: 'rows',
       needs: () => [],
-      run: (_body, { header }) => (header.huntId === 0 ? { refusal: { code: 'HUNT_NOT_FOUND', message: 'no hunt has this join code: check it' } } : { answer: { hunt_id: header.huntId } }),
+      run: (_body, { header }) =>
+        header.huntId === 0
+          ? { refusal: { code: 'HUNT_NOT_FOUND', message: 'no hunt has this join code: check it' } }
+          : { answer: { hunt_id: header.huntId } },
     },
   },
   mustExist: false,

@@ -13,7 +13,11 @@ export function decideAdjust(scene: Scene, verb: VerbOf<'adjust'>): HuntDecision
   const affected = affectedBy(scene, verb);
   if ('kind' in affected) return affected;
   const { entrant, player, team } = affected;
-  scene.emitFor(entrant, { $case: 'scoreAdjusted', value: { reason: verb.reason } }, { points: verb.points, player, team, requestKey: verb.key });
+  scene.emitFor(
+    entrant,
+    { $case: 'scoreAdjusted', value: { reason: verb.reason } },
+    { points: verb.points, player, team, requestKey: verb.key },
+  );
   return scene.done();
 }
 
@@ -44,8 +48,15 @@ function affectedBy(scene: Scene, { player, team }: Subject): Affected | ReturnT
   const row = playerIn(scene.state, player);
   if (row.presence === 'none') return unknownSubject({ player, team });
   if (!scene.isTeamHunt) return { entrant: row, player, team: '' };
-  return row.team === '' ? refused('WRONG_STATE', `player ${player} has no team, and points belong to teams here: name a team`) : { entrant: teamIn(scene.state, row.team), player, team: row.team };
+  return row.team === ''
+    ? refused('WRONG_STATE', `player ${player} has no team, and points belong to teams here: name a team`)
+    : { entrant: teamIn(scene.state, row.team), player, team: row.team };
 }
 
 const unknownSubject = ({ player, team }: Subject): ReturnType<typeof refused> =>
-  refused('NOT_FOUND', team === '' ? `player ${player} has never joined this hunt: check the id` : `team ${team} does not exist in this hunt: check the id`);
+  refused(
+    'NOT_FOUND',
+    team === ''
+      ? `player ${player} has never joined this hunt: check the id`
+      : `team ${team} does not exist in this hunt: check the id`,
+  );

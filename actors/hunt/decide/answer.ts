@@ -11,8 +11,11 @@ export function decideAnswer(scene: Scene, { clue, text }: Of<'answer'>): HuntDe
   const { way } = stage;
   const locked = cooldownCheck(scene, stage);
   if (locked !== undefined) return { kind: 'refused', refusal: locked };
-  if (way.by !== 'answer' || way.clue !== clue) return refused('NOT_ALLOWED', `clue ${clue} asks for no answer: see its stage's task`);
+  if (way.by !== 'answer' || way.clue !== clue)
+    return refused('NOT_ALLOWED', `clue ${clue} asks for no answer: see its stage's task`);
   const closed = stageCheck(scene, stage, true) ?? attemptsCheck(scene, stage);
   if (closed !== undefined) return { kind: 'refused', refusal: closed };
-  return answers(text, way.match, way.accept) ? succeed(scene, stage, StageCompleted_By.ANSWER, text) : reject(scene, stage, clue, text);
+  return answers(text, way.match, way.accept)
+    ? succeed(scene, stage, StageCompleted_By.ANSWER, text)
+    : reject(scene, stage, clue, text);
 }

@@ -7,7 +7,8 @@ import { type HuntDecision, refused, type Scene } from './scene.ts';
 export function decideCreateTeam(scene: Scene, { name, pin }: Of<'createTeam'>): HuntDecision {
   const { team: rules } = scene.rules.definition;
   if (!scene.isTeamHunt) return refused('NOT_ALLOWED', 'this hunt is played solo: there are no teams');
-  if (rules.create === 'designer') return refused('NOT_ALLOWED', 'teams are made by the designer here: join_team one of them');
+  if (rules.create === 'designer')
+    return refused('NOT_ALLOWED', 'teams are made by the designer here: join_team one of them');
   const bound = formerTeamCheck(scene, '');
   if (bound !== undefined) return { kind: 'refused', refusal: bound };
   if (scene.player.team !== '') return refused('ALREADY_DONE', 'you have a team: leave and join again to change it');

@@ -17,7 +17,8 @@ export function decide(command: HuntCommand, state: HuntState, referenced: Refer
   if (action.$case === 'create') return decideCreate(command, state, action);
   if (state.header.rules === undefined) return refused('HUNT_NOT_FOUND', 'there is no such hunt: check its id');
   const request = 'key' in action && action.key !== '' ? state.header.requests.get(action.key) : undefined;
-  if (request !== undefined && command.at - request.at < requestKeptMs) return { kind: 'repeat', version: request.version, events: request.events };
+  if (request !== undefined && command.at - request.at < requestKeptMs)
+    return { kind: 'repeat', version: request.version, events: request.events };
   const scene = new Scene(command, state);
   switch (action.$case) {
     case 'open':
@@ -34,7 +35,11 @@ export function decide(command: HuntCommand, state: HuntState, referenced: Refer
     case 'disqualify':
       return decideDisqualify(scene, action);
     case 'void':
-      return decideVoid(scene, action, action.version >= 1 && action.version <= state.version ? referenced(action.version) : undefined);
+      return decideVoid(
+        scene,
+        action,
+        action.version >= 1 && action.version <= state.version ? referenced(action.version) : undefined,
+      );
     case 'publish':
       return decidePublish(scene, action);
     case 'wake':
@@ -80,9 +85,18 @@ function rowsFor(player: string, action: HuntAction, state: HuntState, reference
 
 /** A player's row and, once that is there to tell, the rows of its present and its former team. */
 export function withTeam(player: string, state: HuntState): string[] {
-  if (state.header.rules === undefined || rulesOf(state.header).definition.entry === 'solo' || state.row(player) === undefined) return [player];
+  if (
+    state.header.rules === undefined ||
+    rulesOf(state.header).definition.entry === 'solo' ||
+    state.row(player) === undefined
+  )
+    return [player];
   const { team, formerTeam } = playerIn(state, player);
-  return [player, ...(team === '' ? [] : [teamRowId(team)]), ...(formerTeam === '' || formerTeam === team ? [] : [teamRowId(formerTeam)])];
+  return [
+    player,
+    ...(team === '' ? [] : [teamRowId(team)]),
+    ...(formerTeam === '' || formerTeam === team ? [] : [teamRowId(formerTeam)]),
+  ];
 }
 
 export function references({ action }: HuntCommand): readonly number[] {

@@ -13,7 +13,15 @@ export function decideHint(scene: Scene, { clue: clueId }: Of<'hint'>): HuntDeci
   const hint = definition.hints[taken];
   if (hint === undefined) return refused('NO_HINTS', `clue ${clueId} has no ${taken === 0 ? '' : 'more '}hints`);
   const due = openedAt(stage, scene.progress, scene.header) + hint.delay_s * 1000;
-  if (scene.at < due) return refused('COOLDOWN', `the next hint of clue ${clueId} comes in ${Math.ceil((due - scene.at) / 1000)} s: wait`, { retryMs: due - scene.at });
-  scene.act({ $case: 'hintTaken', value: { stage: stage.id, clue: clueId, n: taken + 1 } }, hint.cost === 0 ? 0 : -hint.cost);
+  if (scene.at < due)
+    return refused(
+      'COOLDOWN',
+      `the next hint of clue ${clueId} comes in ${Math.ceil((due - scene.at) / 1000)} s: wait`,
+      { retryMs: due - scene.at },
+    );
+  scene.act(
+    { $case: 'hintTaken', value: { stage: stage.id, clue: clueId, n: taken + 1 } },
+    hint.cost === 0 ? 0 : -hint.cost,
+  );
   return scene.done();
 }

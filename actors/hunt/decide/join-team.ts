@@ -9,7 +9,8 @@ export function decideJoinTeam(scene: Scene, { team: teamId, pin }: Of<'joinTeam
   const bound = formerTeamCheck(scene, teamId);
   if (bound !== undefined) return { kind: 'refused', refusal: bound };
   if (scene.player.team !== '') return refused('ALREADY_DONE', 'you have a team: leave and join again to change it');
-  if (team.pin !== '' && team.pin !== pin) return refused('WRONG_CODE', "that is not the team's pin: ask a member for it");
+  if (team.pin !== '' && team.pin !== pin)
+    return refused('WRONG_CODE', "that is not the team's pin: ask a member for it");
   scene.emit({ $case: 'teamJoined', value: {} }, { team: teamId });
   return scene.done();
 }
@@ -19,5 +20,7 @@ export function formerTeamCheck(scene: Scene, teamId: string): Refusal | undefin
   const { formerTeam } = scene.player;
   if (formerTeam === '' || formerTeam === teamId) return undefined;
   const { created, reached } = teamIn(scene.state, formerTeam).progress;
-  return reached === created ? undefined : refused('NOT_ALLOWED', `your former team ${formerTeam} has scored: you can only go back to it`).refusal;
+  return reached === created
+    ? undefined
+    : refused('NOT_ALLOWED', `your former team ${formerTeam} has scored: you can only go back to it`).refusal;
 }

@@ -15,7 +15,10 @@ import { decideSkip } from './skip.ts';
 
 /** The first checks are the same for all; from cooldown on each action has its own. */
 export function decidePlayer(scene: Scene, action: PlayerAction): HuntDecision {
-  const refusal = windowCheck(scene, action.$case) ?? membershipCheck(scene, action.$case) ?? (action.$case === 'joinTeam' ? teamCheck(scene, action.value.team) : undefined);
+  const refusal =
+    windowCheck(scene, action.$case) ??
+    membershipCheck(scene, action.$case) ??
+    (action.$case === 'joinTeam' ? teamCheck(scene, action.value.team) : undefined);
   if (refusal !== undefined) return { kind: 'refused', refusal };
   switch (action.$case) {
     case 'join':

@@ -9,7 +9,9 @@ import { type HuntDecision, refused, type Scene } from './scene.ts';
 /** A scan names no stage: the code tells. One that fits nothing counts against the only open scan stage, if there is but one. */
 export function decideScan(scene: Scene, { code }: Of<'scan'>): HuntDecision {
   const hash = codeHash(codeForm(code));
-  const scans = scene.rules.stages.flatMap((stage) => (stage.way.by === 'scan' ? [{ stage, hash: stage.way.hash }] : []));
+  const scans = scene.rules.stages.flatMap((stage) =>
+    stage.way.by === 'scan' ? [{ stage, hash: stage.way.hash }] : [],
+  );
   const open = scans.filter(({ stage }) => isOpen(stage, scene.progress, scene.time));
   const fit = open.find((scan) => scan.hash === hash)?.stage;
   if (fit === undefined) {

@@ -3,7 +3,16 @@ import type { HuntAction } from '../command.ts';
 import type { Outcome, StoredEvent } from '../event.ts';
 import { type Clockwork, clockwork, isInWindow, isSettled } from '../progress.ts';
 import type { Rulebook, Stage } from '../rulebook.ts';
-import { type Header, initialMember, type Member, type PlayerRow, type Progress, rulesOf, type TeamRow, teamRowId } from '../state.ts';
+import {
+  type Header,
+  initialMember,
+  type Member,
+  type PlayerRow,
+  type Progress,
+  rulesOf,
+  type TeamRow,
+  teamRowId,
+} from '../state.ts';
 
 export type HuntCommand = Command<HuntAction>;
 export type HuntState = State<Header, Member>;
@@ -23,7 +32,11 @@ function rowIn(state: HuntState, id: string): Member {
 }
 export const unborn = initialMember('@');
 
-export const refused = (code: Refusal['code'], message: string, more: Omit<Refusal, 'code' | 'message'> = {}): { kind: 'refused'; refusal: Refusal } => ({ kind: 'refused', refusal: { code, message, ...more } });
+export const refused = (
+  code: Refusal['code'],
+  message: string,
+  more: Omit<Refusal, 'code' | 'message'> = {},
+): { kind: 'refused'; refusal: Refusal } => ({ kind: 'refused', refusal: { code, message, ...more } });
 
 /**
  * One command being decided: what it may look at, and the events that it has led to so far. Nothing of the state is
@@ -73,7 +86,20 @@ export class Scene {
 
   emit(outcome: Outcome, { points = 0, player = this.command.player, team = '', ...aid }: Emitted = {}): StoredEvent {
     const { command, header } = this;
-    const event: StoredEvent = { huntId: header.huntId, version: 0, playerId: player, seq: command.seq, occurredAt: command.at, vector: [], teamId: team, by: command.by ?? '', fingerprint: command.fingerprint, points, outcome, ...aid };
+    const event: StoredEvent = {
+      huntId: header.huntId,
+      version: 0,
+      playerId: player,
+      seq: command.seq,
+      occurredAt: command.at,
+      vector: [],
+      teamId: team,
+      by: command.by ?? '',
+      fingerprint: command.fingerprint,
+      points,
+      outcome,
+      ...aid,
+    };
     this.events.push(event);
     return event;
   }
@@ -86,9 +112,16 @@ export class Scene {
     const isRanked = progress.created > 0 && !progress.banned;
     // Among leaders that are everybody, the header has the name already.
     const isKnown = isRanked && standings.entrants <= standings.leaders.length;
-    const prior = { points, reachedVersion: reached, ranked: isRanked, name: isKnown ? '' : name, finishedAt: isKnown ? 0 : progress.finishedAt };
+    const prior = {
+      points,
+      reachedVersion: reached,
+      ranked: isRanked,
+      name: isKnown ? '' : name,
+      finishedAt: isKnown ? 0 : progress.finishedAt,
+    };
     const event = this.emit(outcome, { ...emitted, prior });
-    if (event.points !== 0) this.#standing = { points: points + event.points, reached: this.state.version + this.events.length };
+    if (event.points !== 0)
+      this.#standing = { points: points + event.points, reached: this.state.version + this.events.length };
     return event;
   }
 
@@ -106,17 +139,30 @@ export class Scene {
   /** Settles a stage by that event: names the stages that it opens. */
   settle(stage: Stage, outcome: Outcome, points: number): void {
     this.#settled.add(stage.id);
-    const opened = this.rules.stages.filter((other) => !this.isSettled(other) && other.after.includes(stage) && isInWindow(other, this.at) && other.after.every((before) => this.isSettled(before)));
+    const opened = this.rules.stages.filter(
+      (other) =>
+        !this.isSettled(other) &&
+        other.after.includes(stage) &&
+        isInWindow(other, this.at) &&
+        other.after.every((before) => this.isSettled(before)),
+    );
     this.act(outcome, points, opened.length > 0 ? { opened: opened.map(({ id }) => id) } : {});
   }
 
   /** The end of a decision. Settling the last stage ends the entrant's play. */
   done(): HuntDecision {
-    if (this.#settled.size > 0 && this.progress.finishedAt === 0 && this.rules.stages.every((stage) => this.isSettled(stage))) {
+    if (
+      this.#settled.size > 0 &&
+      this.progress.finishedAt === 0 &&
+      this.rules.stages.every((stage) => this.isSettled(stage))
+    ) {
       this.act({ $case: 'playerFinished', value: {} }, 0, { settled: true });
     }
     return { kind: 'events', events: this.events };
   }
 }
 
-type Emitted = { points?: number; player?: string; team?: string } & Pick<Partial<StoredEvent>, 'prior' | 'voided' | 'requestKey' | 'settled' | 'opened' | 'resumes'>;
+type Emitted = { points?: number; player?: string; team?: string } & Pick<
+  Partial<StoredEvent>,
+  'prior' | 'voided' | 'requestKey' | 'settled' | 'opened' | 'resumes'
+>;

@@ -7,12 +7,18 @@ export function decideWake(scene: Scene): HuntDecision {
   const { header, rules, at } = scene;
   if (header.status === 'closed') return { kind: 'nothing' };
   const player = systemPlayer;
-  if (header.status === 'scheduled' && rules.opens !== undefined && rules.opens <= at) scene.emit({ $case: 'huntOpened', value: {} }, { player });
+  if (header.status === 'scheduled' && rules.opens !== undefined && rules.opens <= at)
+    scene.emit({ $case: 'huntOpened', value: {} }, { player });
   for (const treasure of rules.treasures) {
-    if (treasure.definition.opens !== undefined && header.treasures.get(treasure.id)?.released !== true && isReleased(treasure, header, at)) {
+    if (
+      treasure.definition.opens !== undefined &&
+      header.treasures.get(treasure.id)?.released !== true &&
+      isReleased(treasure, header, at)
+    ) {
       scene.emit({ $case: 'treasureReleased', value: { treasure: treasure.id } }, { player });
     }
   }
-  if (header.closesAt !== undefined && header.closesAt <= at) scene.emit({ $case: 'huntClosed', value: {} }, { player });
+  if (header.closesAt !== undefined && header.closesAt <= at)
+    scene.emit({ $case: 'huntClosed', value: {} }, { player });
   return scene.events.length === 0 ? { kind: 'nothing' } : scene.done();
 }

@@ -111,6 +111,7 @@ export interface RequestAnswered {
   status: number;
   body: string;
   location: string;
+  key: string;
 }
 
 function createBaseRecord(): Record {
@@ -897,7 +898,7 @@ export const RequestBegun: MessageFns<RequestBegun> = {
 };
 
 function createBaseRequestAnswered(): RequestAnswered {
-  return { status: 0, body: "", location: "" };
+  return { status: 0, body: "", location: "", key: "" };
 }
 
 export const RequestAnswered: MessageFns<RequestAnswered> = {
@@ -910,6 +911,9 @@ export const RequestAnswered: MessageFns<RequestAnswered> = {
     }
     if (message.location !== "") {
       writer.uint32(26).string(message.location);
+    }
+    if (message.key !== "") {
+      writer.uint32(34).string(message.key);
     }
     return writer;
   },
@@ -949,6 +953,14 @@ export const RequestAnswered: MessageFns<RequestAnswered> = {
             }
 
             message.location = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.key = reader.string();
             continue;
           }
         }
