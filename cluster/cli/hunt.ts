@@ -9,6 +9,7 @@ import { exitCode, failureOf } from './exit-code.ts';
 const program = new Command('hunt')
   .description('Runs treasure hunts: the cluster, and everything that one does with it.')
   .showHelpAfterError('(hunt --help or hunt COMMAND --help tells more)')
+  .enablePositionalOptions()
   .configureHelp({ showGlobalOptions: true });
 
 const whole =
@@ -74,7 +75,8 @@ program
 
 role('node', 'Run one node until SIGTERM.');
 role('gateway', 'Run one gateway until SIGTERM.');
-role('log', 'Run the embedded log process until SIGTERM.');
+// `hunt log` is a role and `hunt log verify` a command: what stands behind `verify` belongs to it alone.
+const log = role('log', 'Run the embedded log process until SIGTERM.').enablePositionalOptions();
 role('config', 'Print the effective configuration, secrets masked.').option('--json', 'as JSON');
 
 client('create', 'Create a hunt from a definition in YAML or JSON.')
@@ -126,6 +128,21 @@ const ring = program.command('ring').description('Where the slots are.');
 client('show', 'Show nodes, slots and owners.', ring).action(async (options) =>
   (await import('./commands/ring-show.ts')).ringShow(options),
 );
+
+client('verify', 'Check the log: holes, forks, vectors, second effects, damage.', log)
+  .option('--hunt <id>', 'only this hunt', huntId)
+  .option('--slot <n>', 'only this slot', whole(0, 255))
+  .action(async (options) => (await import('./commands/log-verify.ts')).logVerify(options));
+
+client('bench', 'Load the cluster over gRPC and measure it.')
+  .option('--hunts <n>', 'hunts that are made for it', whole(1, 10_000), 100)
+  .option('--players <n>', 'players in each', whole(1, 100_000), 70)
+  .option('--in-flight <n>', 'commands that a player keeps open', whole(1, 16), 4)
+  .option('--seconds <n>', 'how long to measure', whole(1, 86_400), 30)
+  .option('--target-eps <n>', 'fail below so many acks a second', whole(1))
+  .option('--target-p99-ms <n>', 'fail above this latency', whole(1))
+  .option('--grpc <host:port>', 'where gRPC listens (default: cluster.json of --data-dir)')
+  .action(async (options) => (await import('./commands/bench.ts')).bench(options));
 
 async function main(): Promise<number> {
   // Before any subcommand is added to, so that all of them throw instead of exiting.
