@@ -3,7 +3,9 @@
  * that asks for all of their views together. A flight serves only those who came before it started, so that nobody is
  * shown less than it was acknowledged before (read your writes).
  */
+
 import type { Views } from '../../actors/hunt/interface.ts';
+import { type ErrorCode, isRetryable } from '../../proto/error-code.ts';
 import { framed, wsFrame } from '../socket/frame.ts';
 import type { Hub } from './hub.ts';
 import { viewPlayersMax } from './me.ts';
@@ -11,6 +13,10 @@ import type { Mode, Subscription } from './subscription.ts';
 
 /** `own` goes on from further behind with a snapshot: searching history for one player costs more than it saves. */
 export const ownBehindMax = 10_000;
+
+/** Tries for one subscription; each may itself wait some seconds for an owner. */
+const triesMax = 20;
+const retryMsMin = 500;
 
 export class Arrival {
   #waiting: Subscription[] = [];
@@ -47,11 +53,7 @@ export class Arrival {
     const hunt = subs.some((sub) => sub.from === undefined);
     const answer = await hub.parts.route.call({ kind: 'hunt', id: hub.hunt }, 'views', { players, hunt });
     if (!answer.ok) {
-      for (const sub of subs) {
-        if (sub.gone) continue;
-        hub.remove(sub);
-        sub.subscriber.refused(hub.hunt, answer.code, answer.message, answer.retryMs);
-      }
+      for (const sub of subs) this.#failed(sub, answer.code, answer.message, answer.retryMs);
       return;
     }
     const views = answer.body as Views;
@@ -63,6 +65,19 @@ export class Arrival {
       else if (views.hunt === undefined) this.#waiting.push(sub);
       else this.#snapshot(sub, views, shared);
     }
+  }
+
+  /** A failover is waited out, as it is for commands: a client that has subscribed need not know of it. */
+  #failed(sub: Subscription, code: ErrorCode, message: string, retryMs = retryMsMin): void {
+    if (sub.gone) return;
+    if (isRetryable(code) && ++sub.tries < triesMax) {
+      this.hub.parts.timers.after(Math.max(retryMsMin, retryMs), () => {
+        if (!sub.gone) this.wait(sub);
+      });
+      return;
+    }
+    this.hub.remove(sub);
+    sub.subscriber.refused(this.hub.hunt, code, message, retryMs);
   }
 
   #snapshot(sub: Subscription, views: Views, shared: [Buffer | undefined, Buffer | undefined]): void {
@@ -110,14 +125,7 @@ export class Arrival {
       try {
         head = await hub.parts.log.head({ kind: 'hunt', id: hub.hunt });
       } catch {
-        if (sub.gone) return;
-        hub.remove(sub);
-        sub.subscriber.refused(
-          hub.hunt,
-          'UNAVAILABLE',
-          'The log cannot be reached at the moment: subscribe again.',
-          1000,
-        );
+        this.#failed(sub, 'UNAVAILABLE', 'The log cannot be reached at the moment: subscribe again.', retryMsMin);
         return;
       }
       if (sub.stage !== 'loading') return;

@@ -47,6 +47,8 @@ export class Subscription {
   /** In `own`: has undelivered events. */
   dirty = false;
   at = -1;
+  /** Tries to get its view that failed for the moment. */
+  tries = 0;
 
   constructor(
     readonly subscriber: Subscriber,
