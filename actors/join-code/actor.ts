@@ -79,7 +79,7 @@ export const joinCodeActor: ActorKind<JoinCode, null, Claim, JoinCodeEvent> = de
     },
   },
   queries: {
-    resolve: {
+    get: {
       kind: 'rows',
       needs: () => [],
       run: (_body, { header }) =>
