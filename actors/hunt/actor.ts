@@ -35,8 +35,7 @@ export function nextAlarm({ rules, status, closesAt, treasures }: Header): numbe
   if (rules === undefined || status === 'closed') return undefined;
   let next = closesAt ?? Number.POSITIVE_INFINITY;
   if (status === 'scheduled' && rules.opens !== undefined) next = Math.min(next, rules.opens);
-  for (const { id, opens } of rules.treasures)
-    if (opens > 0 && treasures.get(id)?.released !== true) next = Math.min(next, opens);
+  for (const { id, opens } of rules.timed) if (treasures.get(id)?.released !== true) next = Math.min(next, opens);
   return next === Number.POSITIVE_INFINITY ? undefined : next;
 }
 

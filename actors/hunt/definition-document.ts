@@ -99,12 +99,10 @@ function readYaml(text: string): Document {
     if (complaints.length > 0) {
       return {
         ok: false,
-        errors: complaints
-          .slice(0, faultsMax)
-          .map((fault) => ({
-            path: '',
-            message: `line ${lineOf(text, fault.pos[0])}: ${yamlFault(fault.code, fault.message)}`,
-          })),
+        errors: complaints.slice(0, faultsMax).map((fault) => ({
+          path: '',
+          message: `line ${lineOf(text, fault.pos[0])}: ${yamlFault(fault.code, fault.message)}`,
+        })),
       };
     }
     const walk = new YamlWalk();

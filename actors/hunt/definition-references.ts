@@ -11,32 +11,32 @@ export function referenceFaults(raw: unknown): DefinitionFault[] {
   const hunt = record(raw);
   const faults: DefinitionFault[] = [];
   const fault = (path: readonly PropertyKey[], message: string) => faults.push({ path: pointer(path), message });
-  const stages = list(hunt['stages']).map(record);
-  const treasures = list(hunt['treasures']).map(record);
+  const stages = list(hunt.stages).map(record);
+  const treasures = list(hunt.treasures).map(record);
 
   const stageIds = unique(stages, 'stages', 'stage', fault);
   const treasureIds = unique(treasures, 'treasures', 'treasure', fault);
-  const team = record(hunt['team']);
-  unique(list(team['list']).map(record), 'team/list', 'team', fault);
-  const teamsMax = record(hunt['limits'])['teams'] ?? 1_000;
-  if (typeof teamsMax === 'number' && list(team['list']).length > teamsMax) {
+  const team = record(hunt.team);
+  unique(list(team.list).map(record), 'team/list', 'team', fault);
+  const teamsMax = record(hunt.limits).teams ?? 1_000;
+  if (typeof teamsMax === 'number' && list(team.list).length > teamsMax) {
     fault(
       ['team', 'list'],
-      `team.list has ${list(team['list']).length} teams, limits.teams allows ${teamsMax}: raise the limit or remove teams`,
+      `team.list has ${list(team.list).length} teams, limits.teams allows ${teamsMax}: raise the limit or remove teams`,
     );
   }
-  if (hunt['entry'] !== 'team' && list(team['list']).length > 0)
+  if (hunt.entry !== 'team' && list(team.list).length > 0)
     fault(['team', 'list'], 'team.list needs entry: team; this hunt is played solo: set entry or remove the list');
-  windowFault(hunt['window'], ['window'], fault);
+  windowFault(hunt.window, ['window'], fault);
 
   const clues = new Map<string, string>();
   stages.forEach((stage, s) => {
-    windowFault(stage['window'], ['stages', s, 'window'], fault);
+    windowFault(stage.window, ['stages', s, 'window'], fault);
     const own = new Set<string>();
-    list(stage['clues'])
+    list(stage.clues)
       .map(record)
       .forEach((clue, c) => {
-        const id = clue['id'];
+        const id = clue.id;
         if (typeof id !== 'string') return;
         own.add(id);
         const first = clues.get(id);
@@ -47,22 +47,19 @@ export function referenceFaults(raw: unknown): DefinitionFault[] {
             `clue id ${quote(id)} is used twice in the hunt, first at ${first}: rename one`,
           );
       });
-    completeFaults(stage['complete'], s, own, treasureIds, fault);
-    requireFaults(stage, s, hunt['order'], stageIds, fault);
+    completeFaults(stage.complete, s, own, treasureIds, fault);
+    requireFaults(stage, s, hunt.order, stageIds, fault);
   });
   treasures.forEach((treasure, t) => {
-    if (typeof treasure['stage'] === 'string' && !stageIds.has(treasure['stage'])) {
-      fault(
-        ['treasures', t, 'stage'],
-        `stage ${quote(treasure['stage'])} does not exist: name one of the hunt's stages`,
-      );
+    if (typeof treasure.stage === 'string' && !stageIds.has(treasure.stage)) {
+      fault(['treasures', t, 'stage'], `stage ${quote(treasure.stage)} does not exist: name one of the hunt's stages`);
     }
   });
-  if (hunt['order'] === 'graph') {
+  if (hunt.order === 'graph') {
     for (const s of cyclic(stages, stageIds))
       fault(
         ['stages', s, 'requires'],
-        `stage ${quote(String(stages[s]?.['id']))} requires itself by way of its requirements: break the cycle`,
+        `stage ${quote(String(stages[s]?.id))} requires itself by way of its requirements: break the cycle`,
       );
   }
   return faults;
@@ -79,7 +76,7 @@ const quote = (text: string): string => JSON.stringify(text.slice(0, 64));
 function unique(rows: readonly Raw[], at: string, what: string, fault: Report): Map<string, number> {
   const seen = new Map<string, number>();
   rows.forEach((row, i) => {
-    const id = row['id'];
+    const id = row.id;
     if (typeof id !== 'string') return;
     const first = seen.get(id);
     if (first === undefined) seen.set(id, i);
@@ -112,15 +109,15 @@ function completeFaults(
       at,
       `complete must have exactly one of answer, check_in, scan, claim; it has ${ways.length === 0 ? 'none' : ways.join(', ')}`,
     );
-  const answer = record(complete['answer']);
-  if (typeof answer['clue'] === 'string' && !clues.has(answer['clue'])) {
+  const answer = record(complete.answer);
+  if (typeof answer.clue === 'string' && !clues.has(answer.clue)) {
     fault(
       [...at, 'answer', 'clue'],
-      `clue ${quote(answer['clue'])} does not exist in this stage: name one of its clues or add it`,
+      `clue ${quote(answer.clue)} does not exist in this stage: name one of its clues or add it`,
     );
   }
-  if (answer['match'] !== 'exact') {
-    list(answer['accept']).forEach((text, i) => {
+  if (answer.match !== 'exact') {
+    list(answer.accept).forEach((text, i) => {
       if (typeof text === 'string' && text.length <= 1_000 && text !== '' && looseForm(text) === '') {
         fault(
           [...at, 'answer', 'accept', i],
@@ -129,7 +126,7 @@ function completeFaults(
       }
     });
   }
-  const scan = complete['scan'];
+  const scan = complete.scan;
   if (scan !== undefined) {
     const { code, code_sha256 } = record(scan);
     if ((code === undefined) === (code_sha256 === undefined))
@@ -137,7 +134,7 @@ function completeFaults(
     if (typeof code === 'string' && code !== '' && code.trim() === '')
       fault([...at, 'scan', 'code'], 'code must not consist of spaces alone: codes are compared after trimming');
   }
-  const { treasure } = record(complete['claim']);
+  const { treasure } = record(complete.claim);
   if (typeof treasure === 'string' && !treasures.has(treasure))
     fault([...at, 'claim', 'treasure'], `treasure ${quote(treasure)} does not exist: name one of the hunt's treasures`);
 }
@@ -149,7 +146,7 @@ function requireFaults(
   stages: ReadonlyMap<string, number>,
   fault: Report,
 ): void {
-  const requires = stage['requires'];
+  const requires = stage.requires;
   if (requires === undefined) return;
   if (order !== 'graph')
     fault(['stages', s, 'requires'], 'requires is allowed only with order: graph: set it or remove requires');
@@ -166,7 +163,7 @@ function requireFaults(
 /** Stages on a cycle: what is left of a cycle's strongly connected parts (Tarjan, without recursion, for 500 stages in a row). */
 function cyclic(stages: readonly Raw[], ids: ReadonlyMap<string, number>): number[] {
   const edges = stages.map((stage) =>
-    list(stage['requires']).flatMap((id) => (typeof id === 'string' && ids.has(id) ? [ids.get(id)!] : [])),
+    list(stage.requires).flatMap((id) => (typeof id === 'string' && ids.has(id) ? [ids.get(id)!] : [])),
   );
   const index = new Array<number>(stages.length).fill(-1);
   const low = new Array<number>(stages.length).fill(0);

@@ -104,12 +104,10 @@ function publicPartBytes(definition: HuntDefinition): number {
 
 function shapeFaults(issue: z.core.$ZodIssue): DefinitionFault[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys
-      .slice(0, faultsMax)
-      .map((key) => ({
-        path: pointer([...issue.path, key]),
-        message: `key ${JSON.stringify(key.slice(0, 64))} is not known here: correct or remove it`,
-      }));
+    return issue.keys.slice(0, faultsMax).map((key) => ({
+      path: pointer([...issue.path, key]),
+      message: `key ${JSON.stringify(key.slice(0, 64))} is not known here: correct or remove it`,
+    }));
   }
   return [{ path: pointer(issue.path), message: `${fieldOf(issue.path)} ${shapeFault(issue)}` }];
 }

@@ -88,10 +88,10 @@ export function publicEvent(event: Event): Record<string, unknown> {
 export function fullEvent(event: Event, vector: Readonly<Record<string, number>>): Record<string, unknown> {
   const parts = partsOf(event);
   const full: Fields = { ...base(event), ...parts.public };
-  if (Object.keys(parts.private).length > 0) full['private'] = parts.private;
+  if (Object.keys(parts.private).length > 0) full.private = parts.private;
   // StageCompleted has a public field of that name; who acted there is never a designer.
-  if (event.by !== '' && full['by'] === undefined) full['by'] = event.by;
-  full['vector'] = vector;
+  if (event.by !== '' && full.by === undefined) full.by = event.by;
+  full.vector = vector;
   return full;
 }
 
@@ -111,9 +111,9 @@ function base(event: Event): Fields {
     type: eventType(event),
     at: event.occurredAt,
   };
-  if (event.seq !== 0) fields['seq'] = event.seq;
-  if (event.teamId !== '') fields['team'] = event.teamId;
-  if (event.points !== 0) fields['points'] = event.points;
+  if (event.seq !== 0) fields.seq = event.seq;
+  if (event.teamId !== '') fields.team = event.teamId;
+  if (event.points !== 0) fields.points = event.points;
   return fields;
 }
 
@@ -155,8 +155,8 @@ function partsOf(event: Event): Parts {
     case 'answerRejected': {
       const { stage, clue, text, attemptsLeft, lockedUntil } = outcome.value;
       const secret: Fields = { ...(clue === '' ? {} : { clue }), text };
-      if (attemptsLeft >= 0) secret['attempts_left'] = attemptsLeft;
-      if (lockedUntil > 0) secret['locked_until'] = lockedUntil;
+      if (attemptsLeft >= 0) secret.attempts_left = attemptsLeft;
+      if (lockedUntil > 0) secret.locked_until = lockedUntil;
       return { public: { stage }, private: secret };
     }
     case 'stageFailed':

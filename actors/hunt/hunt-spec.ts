@@ -40,14 +40,14 @@ export class HuntSpec extends ActorSpec<Header, Member, HuntAction, StoredEvent>
     assert.equal(
       played.code,
       undefined,
-      `${player} ${action['type']}: ${played.refusal?.code} ${played.refusal?.message}`,
+      `${player} ${action.type}: ${played.refusal?.code} ${played.refusal?.message}`,
     );
     const result = (played.reply as { result: Record<string, unknown> }).result;
     for (const [key, value] of Object.entries(want))
       assert.deepEqual(
         key === 'events' ? played.events.length : result[key],
         value,
-        `${player} ${action['type']}: ${key}`,
+        `${player} ${action.type}: ${key}`,
       );
     return result;
   }
@@ -65,7 +65,7 @@ export class HuntSpec extends ActorSpec<Header, Member, HuntAction, StoredEvent>
       `${player} ${JSON.stringify(action)}: ${played.refusal?.message ?? JSON.stringify(played.reply)}`,
     );
     for (const [key, value] of Object.entries(detail))
-      assert.deepEqual(played.refusal?.detail?.[key], value, `${player} ${action['type']}: detail.${key}`);
+      assert.deepEqual(played.refusal?.detail?.[key], value, `${player} ${action.type}: detail.${key}`);
     return played;
   }
 

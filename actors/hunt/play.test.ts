@@ -2,87 +2,9 @@ import assert from 'node:assert/strict';
 import { fullEvent, publicEvent } from './event.ts';
 import { HuntSpec } from './hunt-spec.ts';
 import type { Board, Show } from './interface.ts';
+import { base, everyWay, north, teams } from './sample-hunts.ts';
 
-const past = '2020-01-01T00:00:00Z';
-const base = { lat: 48.2, lon: 16.37 };
-const north = (metres: number) => metres / 111_195;
 const place = (metres: number, accuracy = 10) => ({ lat: base.lat + north(metres), lon: base.lon, accuracy });
-
-export const everyWay = {
-  title: 'Every way',
-  window: { opens: past },
-  order: 'graph',
-  limits: { players: 50 },
-  location: { radius_m: 40, accuracy_max_m: 50, accuracy_cap_m: 25, speed_max_mps: 70 },
-  defaults: { attempts: 3, penalty: 5, cooldown_s: 1, skip: true, skip_penalty: 7 },
-  stages: [
-    { id: 'gate', title: 'Gate', points: 100, complete: { check_in: { ...base, pin: true } } },
-    {
-      id: 'riddle',
-      title: 'Riddle',
-      points: 200,
-      requires: ['gate'],
-      clues: [
-        {
-          id: 'c1',
-          text: 'Whose trident?',
-          hints: [
-            { text: 'Roman, not Greek', cost: 20 },
-            { text: 'Starts with N', cost: 30 },
-          ],
-        },
-      ],
-      complete: { answer: { clue: 'c1', accept: ['Neptune', 1912] } },
-      after: 'Behind the third column.',
-    },
-    { id: 'column', title: 'Column', points: 150, requires: ['gate'], complete: { scan: { code: 'HX-2291' } } },
-    {
-      id: 'vault',
-      title: 'Vault',
-      points: 10,
-      requires: ['riddle', 'column'],
-      complete: { claim: { treasure: 'chest' } },
-    },
-    {
-      id: 'faraway',
-      title: 'Far away',
-      points: 80,
-      requires: ['gate'],
-      complete: { check_in: { lat: base.lat + north(100_000), lon: base.lon } },
-    },
-    {
-      id: 'fail',
-      title: 'Two tries',
-      points: 40,
-      attempts: 2,
-      clues: [{ id: 'c2', text: 'Choose.', choices: ['a', 'b'] }],
-      complete: { answer: { clue: 'c2', accept: ['a'], match: 'exact' } },
-    },
-  ],
-  treasures: [
-    { id: 'chest', title: 'Chest', stage: 'vault', points: 300, stock: 5, first_finder_bonus: 50, at: base },
-    { id: 'coin', title: 'Coin', points: 5, stock: 2 },
-    { id: 'box', title: 'Box', points: 6, code: 'OPEN-7' },
-  ],
-};
-export const teams = {
-  title: 'Teams',
-  window: { opens: past },
-  entry: 'team',
-  order: 'linear',
-  team: { size_max: 2 },
-  defaults: { attempts: 0, cooldown_s: 0, penalty: 0, skip: false },
-  stages: [
-    {
-      id: 's1',
-      title: 'One',
-      points: 10,
-      clues: [{ id: 'q1', text: 'Two and two?' }],
-      complete: { answer: { clue: 'q1', accept: ['4', 'four'] } },
-    },
-    { id: 's2', title: 'Two', points: 20, complete: { scan: { code: 'TEAM-2' } } },
-  ],
-};
 
 describe('a solo hunt with every kind of stage', () => {
   const hunt = HuntSpec.of(everyWay);
@@ -122,10 +44,10 @@ describe('a solo hunt with every kind of stage', () => {
       { type: 'check_in', ...place(30) },
       { stage: 'gate', points: 100, total: 100, opened: ['riddle', 'column', 'faraway'] },
     );
-    assert.ok(Math.abs((done['distance_m'] as number) - 30) < 1);
+    assert.ok(Math.abs((done.distance_m as number) - 30) < 1);
     const { me } = hunt.view('ann');
-    assert.equal(me.stages['riddle']!.clues!['c1']!.text, 'Whose trident?');
-    assert.equal(me.stages['vault']!.state, 'locked');
+    assert.equal(me.stages.riddle!.clues!.c1!.text, 'Whose trident?');
+    assert.equal(me.stages.vault!.state, 'locked');
     hunt.ok('bob', { type: 'check_in', ...place(60, 30) }, { stage: 'gate', total: 100 });
     hunt.no('cy', { type: 'check_in', ...place(70, 50) }, 'OUT_OF_RANGE', { distance_m: 70 });
     hunt.ok('cy', { type: 'check_in', stage: 'gate', ...place(64, 25) }, { stage: 'gate' });
@@ -154,7 +76,7 @@ describe('a solo hunt with every kind of stage', () => {
         { type: 'answer', clue: 'c1', text: '  NEPTÚNE! ' },
         { stage: 'riddle', clue: 'c1', points: 200, total: 245, opened: [] },
       );
-    assert.equal(hunt.view('ann').me.stages['riddle']!.after, 'Behind the third column.');
+    assert.equal(hunt.view('ann').me.stages.riddle!.after, 'Behind the third column.');
     hunt.no('ann', { type: 'answer', clue: 'c1', text: 'Neptune' }, 'ALREADY_DONE');
     hunt.no('ann', { type: 'scan', code: 'HX-0000' }, 'WRONG_CODE', { attempts_left: 2, total: 240 });
     hunt.no('ann', { type: 'scan', code: 'HX-2291' }, 'COOLDOWN');
@@ -201,7 +123,7 @@ describe('a solo hunt with every kind of stage', () => {
       { type: 'claim', treasure: 'chest', ...place(45) },
       { bonus: 0, first: false, points: 310, total: 751, events: 3 },
     );
-    assert.equal(typeof hunt.ok('cy', { type: 'finish' }, { total: 100 })['finished_at'], 'number');
+    assert.equal(typeof hunt.ok('cy', { type: 'finish' }, { total: 100 }).finished_at, 'number');
   });
 
   it('ranks, adjusts, voids and disqualifies', () => {
@@ -213,7 +135,7 @@ describe('a solo hunt with every kind of stage', () => {
         [3, 'cy', 100],
       ],
     );
-    assert.equal(hunt.verb('adjust', { player: 'ann', points: 10, reason: 'helped a lost child' })['total'], 754);
+    assert.equal(hunt.verb('adjust', { player: 'ann', points: 10, reason: 'helped a lost child' }).total, 754);
     hunt.verb('void', { version: bobsCoin, reason: 'coin was fake' });
     hunt.refusedVerb('void', { version: bobsCoin, reason: 'again' }, 'ALREADY_DONE');
     hunt.verb('disqualify', { player: 'cy', reason: 'drove a car' });
@@ -241,7 +163,7 @@ describe('a solo hunt with every kind of stage', () => {
     hunt.verb('pause', { reason: 'storm' });
     hunt.no('bob', { type: 'claim', treasure: 'box', code: 'OPEN-7' }, 'HUNT_NOT_OPEN', { status: 'paused' });
     hunt.verb('resume');
-    assert.equal(hunt.verb('close')['status'], 'closed');
+    assert.equal(hunt.verb('close').status, 'closed');
     hunt.no('bob', { type: 'claim', treasure: 'box', code: 'OPEN-7' }, 'HUNT_NOT_OPEN', { status: 'closed' });
     hunt.refusedVerb('resume', {}, 'WRONG_STATE');
     assert.equal((hunt.query('show') as Show).status, 'closed');
@@ -255,7 +177,7 @@ describe('a solo hunt with every kind of stage', () => {
     for (const event of hunt.events) {
       const { private: _, vector: __, by, ...rest } = fullEvent(event, { 'n1@1': event.version });
       const shown = publicEvent(event);
-      assert.deepEqual(shown, rest['type'] === 'StageCompleted' ? { ...rest, by } : rest);
+      assert.deepEqual(shown, rest.type === 'StageCompleted' ? { ...rest, by } : rest);
       for (const secret of ['Neptune', 'HX-2291', 'OPEN-7', '48.2'])
         assert.ok(!JSON.stringify(shown).includes(secret), `${secret} in ${JSON.stringify(shown)}`);
     }
@@ -268,19 +190,19 @@ describe('a team hunt', () => {
   it('gives progress, points and end to the team', () => {
     for (const player of ['dan', 'eve', 'flo']) hunt.ok(player, { type: 'join', name: player });
     hunt.no('flo', { type: 'answer', clue: 'q1', text: '4' }, 'NO_TEAM');
-    const red = hunt.ok('dan', { type: 'create_team', name: 'Red', pin: 'rrrr' }, { name: 'Red' })['team'] as string;
+    const red = hunt.ok('dan', { type: 'create_team', name: 'Red', pin: 'rrrr' }, { name: 'Red' }).team as string;
     assert.match(red, /^[A-Za-z0-9_.:-]{1,64}$/);
     hunt.no('dan', { type: 'create_team', name: 'Redder' }, 'ALREADY_DONE');
     hunt.no('eve', { type: 'join_team', team: 'nope' }, 'NOT_FOUND');
     hunt.no('eve', { type: 'join_team', team: red, pin: 'xxxx' }, 'WRONG_CODE');
     hunt.ok('eve', { type: 'join_team', team: red, pin: 'rrrr' }, { team: red, name: 'Red' });
     hunt.no('flo', { type: 'join_team', team: red, pin: 'rrrr' }, 'TEAM_FULL');
-    const blue = hunt.ok('flo', { type: 'create_team', name: 'Blue' })['team'];
+    const blue = hunt.ok('flo', { type: 'create_team', name: 'Blue' }).team;
     hunt.no('dan', { type: 'answer', clue: 'q1', text: 'five' }, 'WRONG_ANSWER');
     hunt.no('dan', { type: 'scan', code: 'TEAM-2' }, 'STAGE_LOCKED');
     hunt.ok('dan', { type: 'answer', clue: 'q1', text: 'Four' }, { stage: 's1', total: 10, opened: ['s2'] });
     const { me } = hunt.view('eve');
-    assert.deepEqual([me.team, me.stages['s1']!.state, me.stages['s2']!.state, me.total], [red, 'done', 'open', 10]);
+    assert.deepEqual([me.team, me.stages.s1!.state, me.stages.s2!.state, me.total], [red, 'done', 'open', 10]);
     hunt.no('eve', { type: 'answer', clue: 'q1', text: '4' }, 'ALREADY_DONE');
     hunt.no('eve', { type: 'skip', stage: 's2' }, 'NOT_ALLOWED');
     hunt.ok('eve', { type: 'scan', code: 'TEAM-2' }, { total: 30, events: 2 });

@@ -12,7 +12,7 @@ import {
   timeIsUp,
 } from './progress.ts';
 import type { Spot, Stage, Treasure } from './rulebook.ts';
-import type { Header, PlayerRow, Progress, TeamRow } from './state.ts';
+import { type Header, type PlayerRow, type Progress, statusAt, type TeamRow } from './state.ts';
 
 /**
  * What one player may see, at a time (I9): clues of stages that are or were open to it, hints that it has taken, places
@@ -43,7 +43,8 @@ export function playerView(
   if (row !== undefined && row.name !== '') me.name = row.name;
   if (row !== undefined && row.team !== '') me.team = row.team;
   if (progress !== undefined) {
-    if (!progress.banned) me.rank = header.standings.rank({ points: progress.points, reached: progress.reached });
+    if (!progress.banned && (rules.definition.board.show === 'live' || statusAt(header, at) === 'closed'))
+      me.rank = header.standings.rank({ points: progress.points, reached: progress.reached });
     if (progress.finishedAt > 0) me.finished_at = progress.finishedAt;
     const { duration_s: seconds } = rules.definition.limits;
     if (seconds !== undefined && !timeIsUp(rules, progress, at)) changes.at(progress.since + seconds * 1000);

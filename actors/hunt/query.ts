@@ -60,7 +60,7 @@ const views: HuntRows = {
     const { header, version } = state;
     const { feed, entry } = rulesOf(header).definition;
     const answer: Views = { version, lineage: header.lineage, feed, entry, players: {} };
-    if (fields(body)['hunt'] === true) answer.hunt = huntView(header, at);
+    if (fields(body).hunt === true) answer.hunt = huntView(header, at);
     for (const id of playersOf(body)) {
       const row = rowOf(state, id);
       answer.players[id] = playerView(id, row, state.row(id)?.lastSeq ?? 0, teamOf(state, row), header, at);
@@ -73,13 +73,15 @@ const show: HuntRows = {
   kind: 'rows',
   needs: none,
   atVersion(body) {
-    const version = fields(body)['at_version'];
+    const version = fields(body).at_version;
     return typeof version === 'number' ? version : undefined;
   },
-  run(_body, { header, version }, { at, stream }) {
+  run(body, { header, version }, { at, stream }) {
     const rules = rulesOf(header);
     const state = huntView(header, at);
     state.top = topOf(header);
+    // Looking back, the status is that of the version; the clock has moved on since.
+    if (fields(body).at_version !== undefined) state.status = header.status;
     const answer: Show = {
       hunt_id: header.huntId,
       title: rules.definition.title,
@@ -148,8 +150,8 @@ const scoreboard: ScanQuery<Header, Member, Place> = {
   map: placeOf,
   run(body, places, { header, version }) {
     const { entry } = rulesOf(header).definition;
-    const offset = whole(fields(body)['offset'], 0, Number.MAX_SAFE_INTEGER);
-    const limit = whole(fields(body)['limit'], 100, scoreboardLimitMax);
+    const offset = whole(fields(body).offset, 0, Number.MAX_SAFE_INTEGER);
+    const limit = whole(fields(body).limit, 100, scoreboardLimitMax);
     const entries = [...places].sort(order).slice(offset, offset + limit);
     const answer: Scoreboard = {
       version,

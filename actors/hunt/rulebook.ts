@@ -12,6 +12,8 @@ export interface Rulebook {
   readonly clue: ReadonlyMap<string, Clue>;
   readonly treasures: readonly Treasure[];
   readonly treasure: ReadonlyMap<string, Treasure>;
+  /** Treasures that are released by time. */
+  readonly timed: readonly Treasure[];
 }
 
 export interface Stage {
@@ -53,6 +55,8 @@ export interface Treasure {
   readonly spot: Spot | undefined;
   readonly code: string | undefined;
   readonly opens: number;
+  /** Stages that a claim of it completes. */
+  readonly completes: readonly Stage[];
 }
 
 export function rulebook(definition: HuntDefinition): Rulebook {
@@ -83,6 +87,7 @@ export function rulebook(definition: HuntDefinition): Rulebook {
     spot: treasure.at === undefined ? undefined : spotOf(treasure.at, definition),
     code: treasure.code === undefined ? undefined : codeForm(treasure.code),
     opens: instant(treasure.opens) ?? 0,
+    completes: stages.filter(({ way }) => way.by === 'claim' && way.treasure === treasure.id),
   }));
   return {
     definition,
@@ -95,6 +100,7 @@ export function rulebook(definition: HuntDefinition): Rulebook {
     ),
     treasures,
     treasure: new Map(treasures.map((one) => [one.id, one])),
+    timed: treasures.filter(({ opens }) => opens > 0),
   };
 }
 

@@ -1,10 +1,10 @@
 /** What the contract calls text: UTF-8, NFC, without control characters, measured in code points. */
 
-const control = /[\u0000-\u001F\u007F-\u009F\u2028\u2029]/u;
+const control = /[\p{Cc}\u2028\u2029]/u;
 /** As {@link control}, but line breaks and tabs are allowed: descriptions, clue texts. */
-const controlInLines = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/u;
+const controlInLines = /(?![\t\n\r])\p{Cc}/u;
 const loneSurrogate = /\p{Surrogate}/u;
-const plain = /^[\u0020-\u007E]*$/;
+const plain = /^[ -~]*$/;
 
 export interface TextLimits {
   readonly min: number;

@@ -61,19 +61,19 @@ function parser<Name extends VerbName>(name: Name): (body: unknown) => Parsed {
         parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the body'} ${faultOf(issue)}`).join('; '),
       );
     const data: Record<string, unknown> = parsed.data;
-    if ('team' in data && (data['player'] === '') === (data['team'] === ''))
+    if ('team' in data && (data.player === '') === (data.team === ''))
       return invalid('exactly one of player and team must be given: name one');
-    if (name === 'extend' && (data['closes'] === undefined) === (data['minutes'] === undefined))
+    if (name === 'extend' && (data.closes === undefined) === (data.minutes === undefined))
       return invalid('exactly one of closes and minutes must be given: name one');
-    if (name === 'adjust' && data['points'] === 0) return invalid('points must not be 0: name the change');
+    if (name === 'adjust' && data.points === 0) return invalid('points must not be 0: name the change');
     const { by, join_code: joinCode, ...fields } = data;
-    const signed = typeof by === 'string' && by !== '' ? by : name === 'create' ? String(data['owner']) : undefined;
+    const signed = typeof by === 'string' && by !== '' ? by : name === 'create' ? String(data.owner) : undefined;
     // Each schema has the fields of its verb under the same names.
     const action = {
       $case: name,
       ...fields,
       ...(name === 'create' ? { joinCode } : {}),
-      ...(name === 'extend' ? { closes: data['closes'], minutes: data['minutes'] } : {}),
+      ...(name === 'extend' ? { closes: data.closes, minutes: data.minutes } : {}),
     } as unknown as HuntAction;
     return { action, player: adminPlayer, ...(signed === undefined ? {} : { by: signed }) };
   };

@@ -48,9 +48,8 @@ export function decideClaim(scene: Scene, action: Claim): HuntDecision {
     },
     points + bonus,
   );
-  for (const stage of scene.rules.stages) {
-    if (stage.way.by !== 'claim' || stage.way.treasure !== treasure.id || !isOpen(stage, progress, scene.time))
-      continue;
+  for (const stage of treasure.completes) {
+    if (!isOpen(stage, progress, scene.time)) continue;
     scene.settle(
       stage,
       { $case: 'stageCompleted', value: { stage: stage.id, by: StageCompleted_By.CLAIM, place: undefined, text: '' } },

@@ -3,16 +3,7 @@ import type { HuntAction } from '../command.ts';
 import type { Outcome, StoredEvent } from '../event.ts';
 import { type Clockwork, clockwork, isInWindow, isSettled } from '../progress.ts';
 import type { Rulebook, Stage } from '../rulebook.ts';
-import {
-  type Header,
-  initialMember,
-  type Member,
-  type PlayerRow,
-  type Progress,
-  rulesOf,
-  type TeamRow,
-  teamRowId,
-} from '../state.ts';
+import { type Header, type Member, type PlayerRow, type Progress, rulesOf, type TeamRow, teamRowId } from '../state.ts';
 
 export type HuntCommand = Command<HuntAction>;
 export type HuntState = State<Header, Member>;
@@ -30,7 +21,6 @@ function rowIn(state: HuntState, id: string): Member {
   if (row === undefined) throw new Error(`row ${id} was needed and is not there`);
   return row.member;
 }
-export const unborn = initialMember('@');
 
 export const refused = (
   code: Refusal['code'],
@@ -48,6 +38,9 @@ export class Scene {
   readonly time: Clockwork;
   readonly events: StoredEvent[] = [];
   readonly #settled = new Set<string>();
+  // Looked up once: nothing changes while a command is decided.
+  #player: PlayerRow | undefined;
+  #team: TeamRow | undefined;
   #standing: { points: number; reached: number } | undefined;
 
   constructor(
@@ -67,11 +60,13 @@ export class Scene {
   }
   /** The acting player's row. */
   get player(): PlayerRow {
-    return playerIn(this.state, this.command.player);
+    this.#player ??= playerIn(this.state, this.command.player);
+    return this.#player;
   }
   get team(): TeamRow | undefined {
     const { team } = this.player;
-    return team === '' ? undefined : teamIn(this.state, team);
+    if (team !== '') this.#team ??= teamIn(this.state, team);
+    return this.#team;
   }
   /** Who scores for the acting player; undefined: a player without a team, in a team hunt. */
   get entrant(): Entrant | undefined {

@@ -1,5 +1,4 @@
 import { systemPlayer } from '../../../proto/ids.ts';
-import { isReleased } from '../progress.ts';
 import type { HuntDecision, Scene } from './scene.ts';
 
 /** What is due by time: the opening, released treasures, the closing, in this order. */
@@ -9,12 +8,8 @@ export function decideWake(scene: Scene): HuntDecision {
   const player = systemPlayer;
   if (header.status === 'scheduled' && rules.opens !== undefined && rules.opens <= at)
     scene.emit({ $case: 'huntOpened', value: {} }, { player });
-  for (const treasure of rules.treasures) {
-    if (
-      treasure.definition.opens !== undefined &&
-      header.treasures.get(treasure.id)?.released !== true &&
-      isReleased(treasure, header, at)
-    ) {
+  for (const treasure of rules.timed) {
+    if (treasure.opens <= at && header.treasures.get(treasure.id)?.released !== true) {
       scene.emit({ $case: 'treasureReleased', value: { treasure: treasure.id } }, { player });
     }
   }
