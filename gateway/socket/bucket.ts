@@ -4,6 +4,12 @@ export interface Rate {
   readonly burst: number;
 }
 
+/**
+ * Who is refused is told to come back when there is room for a few, not for one: a client that resends at the first
+ * possible moment would be refused again with its very next message.
+ */
+const comeBackTokens = 8;
+
 export class Bucket {
   #tokens: number;
   #at: number;
@@ -16,7 +22,7 @@ export class Bucket {
     this.#at = now;
   }
 
-  /** Takes one token; answers 0, or in how many ms one will be there. `now` is monotonic. */
+  /** Takes one token; answers 0, or in how many ms it is worth coming back. `now` is monotonic. */
   take(now: number): number {
     if (this.rate.perSecond === 0) return 0;
     this.#fill(now);
@@ -24,7 +30,8 @@ export class Bucket {
       this.#tokens -= 1;
       return 0;
     }
-    return Math.max(1, Math.ceil(((1 - this.#tokens) / this.rate.perSecond) * 1000));
+    const wanted = Math.max(1, Math.min(comeBackTokens, this.rate.burst));
+    return Math.max(1, Math.ceil(((wanted - this.#tokens) / this.rate.perSecond) * 1000));
   }
 
   /** Whether forgetting it would change nothing. */
