@@ -29,7 +29,9 @@ export async function watch(
   if (flags.board)
     session.on('board', (board) => {
       const rows = board.top.map((row) => [row.rank, row.name, row.points]);
-      out.result(board, () => table(['>RANK', 'NAME', '>POINTS'], rows, out.paint));
+      out.result(board, () =>
+        rows.length === 0 ? 'Nobody is on the board yet.' : table(['>RANK', 'NAME', '>POINTS'], rows, out.paint),
+      );
     });
   const ended = new Promise<never>((_, reject) => session.on('closed', reject));
   await Promise.race([interrupted(), ended]);

@@ -1,4 +1,5 @@
 /** The demo: a hunt through Berlin, played by bots for ever, round after round. */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -65,6 +66,7 @@ async function playRound(options: DemoOptions, round: number, random: () => numb
     Date.now(),
   );
   const ending = new AbortController();
+  setMaxListeners(0, ending.signal); // Every bot listens, and every one of its pauses.
   const end = (): void => ending.abort();
   signal.addEventListener('abort', end);
   const closing = setTimeout(end, roundMaxMs);

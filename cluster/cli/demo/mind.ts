@@ -98,11 +98,11 @@ export class Mind {
     const coin = me.treasures[strayCoin];
     if (coin !== undefined && coin.mine < 2 && coin.stock_left !== 0 && this.#chance(0.5))
       return this.#claim(strayCoin);
-    this.#here = near(this.#here, 80 + this.random() * 200, this.random);
-    return { kind: 'wait', ms: 1_500 + this.random() * 6_000, why: 'strays' };
+    const { ms } = this.#walk(near(this.#here, 60 + this.random() * 120, this.random));
+    return { kind: 'wait', ms: ms + this.random() * 3_000, why: 'strays' };
   }
 
-  #walk(to: Place): Step {
+  #walk(to: Place): Extract<Step, { kind: 'wait' }> {
     const metres = distance(this.#here, to) * (1.1 + this.random() * 0.3); // Streets are no straight lines.
     this.#here = to;
     return { kind: 'wait', ms: 500 + (metres / (this.character.paceMps * acceleration)) * 1000, why: 'walks' };
