@@ -4,12 +4,6 @@ export interface Rate {
   readonly burst: number;
 }
 
-/**
- * Who is refused is told to come back when there is room for a few, not for one: a client that resends at the first
- * possible moment would be refused again with its very next message.
- */
-const comeBackTokens = 8;
-
 export class Bucket {
   #tokens: number;
   #at: number;
@@ -22,7 +16,10 @@ export class Bucket {
     this.#at = now;
   }
 
-  /** Takes one token; answers 0, or in how many ms it is worth coming back. `now` is monotonic. */
+  /**
+   * Takes one token; answers 0, or in how many ms the whole burst is there again. Less would be true as well, but who
+   * comes back for one token is refused with its very next message. `now` is monotonic.
+   */
   take(now: number): number {
     if (this.rate.perSecond === 0) return 0;
     this.#fill(now);
@@ -30,8 +27,7 @@ export class Bucket {
       this.#tokens -= 1;
       return 0;
     }
-    const wanted = Math.max(1, Math.min(comeBackTokens, this.rate.burst));
-    return Math.max(1, Math.ceil(((wanted - this.#tokens) / this.rate.perSecond) * 1000));
+    return Math.max(1, Math.ceil(((Math.max(1, this.rate.burst) - this.#tokens) / this.rate.perSecond) * 1000));
   }
 
   /** Whether forgetting it would change nothing. */
