@@ -42,7 +42,8 @@ export class Load {
   readonly #players = new Map<string, Player>();
   readonly #lanes: Lane[];
   readonly #options: LoadOptions;
-  readonly errors: Record<string, number> = {};
+  errors = 0;
+  readonly refusals: Record<string, number> = {};
   latencies = new Latencies();
   #running = true;
   #joined = 0;
@@ -126,6 +127,7 @@ export class Load {
     const player = this.#players.get(`${huntId}/${playerId}`);
     const command = player?.open.get(seq);
     if (player === undefined || command === undefined) {
+      this.errors++;
       this.#count('UNASKED_REPLY');
       return;
     }
@@ -137,8 +139,10 @@ export class Load {
     }
     player.open.delete(seq);
     this.#open--;
-    if (outcome?.$case !== 'ack') this.#count(outcome?.value.code ?? 'EMPTY_REPLY');
-    else if (player.joined) this.latencies.add(performance.now() - command.sentAt);
+    if (outcome?.$case !== 'ack') {
+      this.errors++;
+      this.#count(outcome?.value.code ?? 'EMPTY_REPLY');
+    } else if (player.joined) this.latencies.add(performance.now() - command.sentAt);
     else {
       player.joined = true;
       this.#joined++;
@@ -154,13 +158,13 @@ export class Load {
   }
 
   #failed(error: Error): void {
-    this.#count(`GRPC: ${error.message}`);
+    this.errors++;
     this.#failure ??= error;
     this.#changed();
   }
   #failure: Error | undefined;
   #count(code: string): void {
-    this.errors[code] = (this.errors[code] ?? 0) + 1;
+    this.refusals[code] = (this.refusals[code] ?? 0) + 1;
   }
   #until(done: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -20,7 +20,10 @@ interface BenchReport {
   acked_per_s: number;
   p50_ms: number;
   p99_ms: number;
-  errors: Record<string, number>;
+  /** Commands that ended otherwise than by an ack, and streams that broke. */
+  errors: number;
+  /** Every refusal by code, the retried ones included. */
+  refusals: Record<string, number>;
   measured: string;
   not_measured: string;
 }
@@ -78,12 +81,12 @@ export async function bench(flags: BenchFlags): Promise<void> {
     load.latencies = new Latencies();
     bar.stop();
     const unanswered = await load.drain(drainMaxMs);
-    if (unanswered > 0) load.errors.UNANSWERED = unanswered;
     const report: BenchReport = {
       acked_per_s: Math.round(measured.count / seconds),
       p50_ms: measured.quantile(0.5),
       p99_ms: measured.quantile(0.99),
-      errors: load.errors,
+      errors: load.errors + unanswered,
+      refusals: load.refusals,
       measured: `closed loop over gRPC SubmitStream: ${flags.hunts} hunts x ${flags.players} players, ${flags.inFlight} claims in flight each, ${flags.seconds} s after a warm-up; from the first send to the ack, resends of retryable refusals included`,
       not_measured:
         'an open loop (waiting before the send does not count), sockets and fan-out, projections, the load generator itself, which shares the machine',
@@ -109,9 +112,9 @@ function missed(report: BenchReport, flags: BenchFlags): string[] {
 }
 
 function describe(report: BenchReport): string {
-  const errors = Object.entries(report.errors).map(([code, n]) => `${n} ${code}`);
+  const refusals = Object.entries(report.refusals).map(([code, n]) => `${n} ${code}`);
   return [
-    `${report.acked_per_s} acks/s · p50 ${report.p50_ms} ms · p99 ${report.p99_ms} ms · ${errors.length === 0 ? 'no errors' : errors.join(', ')}`,
+    `${report.acked_per_s} acks/s · p50 ${report.p50_ms} ms · p99 ${report.p99_ms} ms · ${report.errors} errors${refusals.length === 0 ? '' : ` (refusals: ${refusals.join(', ')})`}`,
     `  measured: ${report.measured}`,
     `  not measured: ${report.not_measured}`,
   ].join('\n');

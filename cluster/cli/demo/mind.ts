@@ -21,7 +21,7 @@ export interface Solution {
 }
 
 /** Bots are this much faster than people, so that a round takes minutes. */
-export const acceleration = 20;
+export const acceleration = 25;
 const wrongAnswers = [
   'Goethe',
   'Sanssouci',
