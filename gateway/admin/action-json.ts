@@ -54,8 +54,10 @@ class Fields {
 
   text(name: string): string {
     const value = this.#json[name];
-    if (value === undefined || typeof value === 'string') return value ?? '';
-    this.fault ??= `action.${name} must be a text`;
+    // In the message that nodes read an empty text is an absent one: here alone they can be told apart.
+    if (value === '') this.fault ??= `action.${name} must not be empty: leave it out or give it at least one character`;
+    else if (value === undefined || typeof value === 'string') return value ?? '';
+    else this.fault ??= `action.${name} must be a text`;
     return '';
   }
 
