@@ -105,8 +105,6 @@ describe('bad input over HTTP', function () {
   });
 
   it('refuses queries and bodies that are none', async () => {
-    for (const query of ['limit=0', 'limit=1001', 'limit=abc', 'limit=1.5', 'cursor=%00', 'status=sleeping'])
-      await refused(query, 'INVALID', 'GET', `/v1/hunts?${query}`);
     for (const query of ['from=-1', 'from=abc', 'from=1e3', 'limit=5001', 'from=9007199254740993'])
       await refused(query, 'INVALID', 'GET', `/v1/hunts/${made}/events?${query}`);
     for (const query of ['at_version=0', 'at_version=99999999', 'at_version=x'])
