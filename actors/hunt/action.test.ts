@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Action, SubmitReply, SubmitRequest } from '../../proto/generated/hunt/v1/ingest.ts';
-import { checkAction, fingerprint, parseAction } from './action.ts';
+import { checkAction, parseAction } from './action.ts';
+import { fingerprint } from './fingerprint.ts';
 import { submitCodec } from './submit-codec.ts';
 
 const samples: Record<string, unknown>[] = [

@@ -68,62 +68,43 @@ const typeFault = (code: string | undefined): string =>
 /** What is wrong with a decoded action. Texts are normalised in place, as JSON's are. */
 export function checkAction({ action }: Action): ActionFault[] {
   const faults: ActionFault[] = [];
-  const fault = (field: string, message: string | undefined) => {
-    if (message !== undefined) faults.push({ path: `/${field}`, message: `${field} ${message}` });
-  };
-  const text = <K extends string>(value: Record<K, string>, field: K, limits: TextLimits, isOptional = false) => {
-    value[field] = nfc(value[field]);
-    if (!isOptional || value[field] !== '') fault(field, textFault(value[field], limits));
-  };
-  const id = <K extends string>(value: Record<K, string>, field: K, isOptional = false) => {
-    if (!(isOptional && value[field] === '') && !idPattern.test(value[field]))
-      fault(field, 'must be an id: 1 to 64 of the characters A-Z a-z 0-9 _ . : -');
-  };
-  const range = (field: string, value: number, min: number, max: number) => {
-    if (!(value >= min && value <= max)) fault(field, `must be a number from ${min} to ${max}: correct it`);
-  };
-  const place = ({ lat, lon, accuracy }: { lat: number; lon: number; accuracy: number }) => {
-    range('lat', lat, -90, 90);
-    range('lon', lon, -180, 180);
-    range('accuracy', accuracy, 0, accuracyMaxM);
-  };
   switch (action?.$case) {
     case 'join':
-      text(action.value, 'name', nameText, true);
+      if (action.value.name !== '') checkText(faults, action.value, 'name', nameText);
       break;
     case 'createTeam':
-      text(action.value, 'name', nameText);
-      text(action.value, 'pin', pinText, true);
+      checkText(faults, action.value, 'name', nameText);
+      if (action.value.pin !== '') checkText(faults, action.value, 'pin', pinText);
       break;
     case 'joinTeam':
-      id(action.value, 'team');
-      text(action.value, 'pin', codeText, true);
+      checkId(faults, 'team', action.value.team);
+      if (action.value.pin !== '') checkText(faults, action.value, 'pin', codeText);
       break;
     case 'checkIn':
-      place(action.value);
-      id(action.value, 'stage', true);
+      checkPlace(faults, action.value.lat, action.value.lon, action.value.accuracy);
+      if (action.value.stage !== '') checkId(faults, 'stage', action.value.stage);
       break;
     case 'answer':
-      id(action.value, 'clue');
-      text(action.value, 'text', answerText);
+      checkId(faults, 'clue', action.value.clue);
+      checkText(faults, action.value, 'text', answerText);
       break;
     case 'scan':
-      text(action.value, 'code', codeText);
+      checkText(faults, action.value, 'code', codeText);
       break;
     case 'claim': {
       const { lat, lon, accuracy } = action.value;
-      id(action.value, 'treasure');
-      text(action.value, 'code', codeText, true);
-      if (lat !== undefined && lon !== undefined && accuracy !== undefined) place({ lat, lon, accuracy });
+      checkId(faults, 'treasure', action.value.treasure);
+      if (action.value.code !== '') checkText(faults, action.value, 'code', codeText);
+      if (lat !== undefined && lon !== undefined && accuracy !== undefined) checkPlace(faults, lat, lon, accuracy);
       else if (lat !== undefined || lon !== undefined || accuracy !== undefined)
-        fault('lat', 'lon and accuracy belong together: send all three or none');
+        report(faults, 'lat', 'lon and accuracy belong together: send all three or none');
       break;
     }
     case 'hint':
-      id(action.value, 'clue');
+      checkId(faults, 'clue', action.value.clue);
       break;
     case 'skip':
-      id(action.value, 'stage', true);
+      if (action.value.stage !== '') checkId(faults, 'stage', action.value.stage);
       break;
     case 'leave':
     case 'finish':
@@ -140,69 +121,27 @@ export function checkAction({ action }: Action): ActionFault[] {
 /** Beyond that a position says nothing on this planet. */
 export const accuracyMaxM = 20_100_000;
 
-/** 32 bits of FNV-1a over case and values: the same for JSON, msgpack and any encoding of the gRPC message. Never 0. */
-export function fingerprint({ action }: Action): number {
-  let hash = 0x811c9dc5;
-  const byte = (value: number) => {
-    hash = Math.imul(hash ^ value, 0x01000193);
-  };
-  const text = (value: string) => {
-    for (let i = 0; i < value.length; i++) {
-      const unit = value.charCodeAt(i);
-      byte(unit & 0xff);
-      byte(unit >>> 8);
-    }
-    byte(0xff);
-    byte(0xff);
-  };
-  const number = (value: number | undefined) => {
-    if (value === undefined) return byte(0);
-    double[0] = value === 0 ? 0 : value;
-    for (const part of doubleBytes) byte(part);
-  };
-  text(action?.$case ?? '');
-  switch (action?.$case) {
-    case 'join':
-      text(action.value.name);
-      break;
-    case 'createTeam':
-      text(action.value.name);
-      text(action.value.pin);
-      break;
-    case 'joinTeam':
-      text(action.value.team);
-      text(action.value.pin);
-      break;
-    case 'checkIn':
-      number(action.value.lat);
-      number(action.value.lon);
-      number(action.value.accuracy);
-      text(action.value.stage);
-      break;
-    case 'answer':
-      text(action.value.clue);
-      text(action.value.text);
-      break;
-    case 'scan':
-      text(action.value.code);
-      break;
-    case 'claim':
-      text(action.value.treasure);
-      number(action.value.lat);
-      number(action.value.lon);
-      number(action.value.accuracy);
-      text(action.value.code);
-      break;
-    case 'hint':
-      text(action.value.clue);
-      break;
-    case 'skip':
-      text(action.value.stage);
-      break;
-    default:
-      break;
-  }
-  return hash >>> 0 || 1;
+function report(faults: ActionFault[], field: string, message: string): void {
+  faults.push({ path: `/${field}`, message: `${field} ${message}` });
 }
-const double = new Float64Array(1);
-const doubleBytes = new Uint8Array(double.buffer);
+
+function checkText<K extends string>(faults: ActionFault[], value: Record<K, string>, field: K, limits: TextLimits) {
+  value[field] = nfc(value[field]);
+  const message = textFault(value[field], limits);
+  if (message !== undefined) report(faults, field, message);
+}
+
+function checkId(faults: ActionFault[], field: string, value: string): void {
+  if (!idPattern.test(value)) report(faults, field, 'must be an id: 1 to 64 of the characters A-Z a-z 0-9 _ . : -');
+}
+
+function checkPlace(faults: ActionFault[], lat: number, lon: number, accuracy: number): void {
+  checkRange(faults, 'lat', lat, -90, 90);
+  checkRange(faults, 'lon', lon, -180, 180);
+  checkRange(faults, 'accuracy', accuracy, 0, accuracyMaxM);
+}
+
+/** NaN is in no range. */
+function checkRange(faults: ActionFault[], field: string, value: number, min: number, max: number): void {
+  if (!(value >= min && value <= max)) report(faults, field, `must be a number from ${min} to ${max}: correct it`);
+}

@@ -126,16 +126,20 @@ function lineOf(text: string, at: number): number {
   return line;
 }
 
-/** The deepest run of open brackets outside of strings, roughly: so that a megabyte of "[" costs nothing. */
+/** The deepest run of open brackets outside of strings, or of block indicators in one line, roughly: so that a megabyte of them costs nothing. */
 function flowDepth(text: string): number {
   let depth = 0;
+  let indicators = 0;
   let deepest = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text[i];
-    if (char === '\n' || char === '"' || char === "'") {
-      if (char !== '\n') depth = 0;
-    } else if (char === '[' || char === '{') deepest = Math.max(deepest, ++depth);
+    if (char === '[' || char === '{') depth++;
     else if (char === ']' || char === '}') depth = Math.max(0, depth - 1);
+    else if (char === '"' || char === "'") depth = 0;
+    else if (char === '-' || char === '?' || char === ':') indicators++;
+    else if (char !== ' ' && char !== '\t') indicators = 0;
+    if (depth > deepest) deepest = depth;
+    if (indicators > deepest && text[i + 1] === ' ') deepest = indicators;
   }
   return deepest;
 }

@@ -1,8 +1,9 @@
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Event, type Place, StageCompleted_By } from '../../proto/generated/hunt/v1/event.ts';
 import { HuntEventAid, type Prior } from '../../proto/generated/node/v1/record.ts';
 import { adminPlayer, systemPlayer } from '../../proto/ids.ts';
 import { type EventCodec, UnreadableEventError } from '../../runtime/define-actor.ts';
+import { writeEvent } from './event-writer.ts';
+import { WireWriter } from './wire.ts';
 
 /** A hunt's event as it lies in the log: the contract's event, and what folding it needs beside (node.v1.HuntEventAid). */
 export interface StoredEvent extends Event {
@@ -19,21 +20,25 @@ export type OutcomeName = Outcome['$case'];
 
 export const eventCodec: EventCodec<StoredEvent> = {
   encode(event) {
-    const writer = new BinaryWriter();
-    Event.encode(event, writer);
-    HuntEventAid.encode(
-      {
-        prior: event.prior,
-        voided: event.voided,
-        requestKey: event.requestKey ?? '',
-        settled: event.settled ?? false,
-        opened: event.opened ?? [],
-        resumes: event.resumes ?? false,
-        joinCode: event.joinCode ?? '',
-      },
-      writer,
-    );
-    return writer.finish();
+    wire.start();
+    writeEvent(wire, event);
+    const { prior } = event;
+    if (prior !== undefined) {
+      const body = wire.open(100);
+      wire.sint(1, prior.points);
+      wire.uint(2, prior.reachedVersion);
+      wire.bool(3, prior.ranked);
+      wire.string(4, prior.name);
+      wire.uint(5, prior.finishedAt);
+      wire.close(body);
+    }
+    if (event.voided !== undefined) wire.bytes(101, Event.encode(event.voided).finish());
+    if (event.requestKey !== undefined) wire.string(102, event.requestKey);
+    wire.bool(103, event.settled === true);
+    if (event.opened !== undefined) for (const stage of event.opened) wire.text(104, stage);
+    wire.bool(105, event.resumes === true);
+    if (event.joinCode !== undefined) wire.string(106, event.joinCode);
+    return wire.finish();
   },
   decode(bytes) {
     const event: StoredEvent = Event.decode(bytes);
@@ -52,6 +57,8 @@ export const eventCodec: EventCodec<StoredEvent> = {
     return event;
   },
 };
+
+const wire = new WireWriter();
 
 /** Whose `own` stream the event belongs to. `everyone`: hunt-wide acts of alarms and designers. */
 export type Audience =

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import type { ErrorCode } from '../../proto/error-code.ts';
 import { ActorSpec, type Played } from '../spec.ts';
-import { fingerprint, parseAction } from './action.ts';
+import { parseAction } from './action.ts';
 import { huntActor } from './actor.ts';
 import type { HuntAction } from './command.ts';
 import { checkDefinition } from './definition.ts';
 import { eventType, type StoredEvent } from './event.ts';
+import { fingerprint } from './fingerprint.ts';
 import type { PlayerView, Scoreboard, Views } from './interface.ts';
 import type { Header, Member } from './state.ts';
 

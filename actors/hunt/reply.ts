@@ -9,7 +9,8 @@ export function reply(events: readonly StoredEvent[], state: HuntState): Reply {
   const primary = events[0]!;
   const { outcome, seq } = primary;
   if (seq === 0) return { kind: 'ack', result: steered(events, state) };
-  const points = events.reduce((sum, event) => sum + event.points, 0);
+  let points = 0;
+  for (const event of events) points += event.points;
   const total = totalOf(events, state);
   if (outcome?.$case === 'answerRejected') {
     const { clue, attemptsLeft, lockedUntil } = outcome.value;
@@ -25,13 +26,15 @@ export function reply(events: readonly StoredEvent[], state: HuntState): Reply {
       },
     };
   }
-  return { kind: 'ack', result: { ...fields(events, state), points, total } };
+  const result = fields(events, state);
+  result.points = points;
+  result.total = total;
+  return { kind: 'ack', result };
 }
 
 function fields(events: readonly StoredEvent[], state: HuntState): Record<string, unknown> {
   const { header } = state;
   const { outcome, playerId, teamId, occurredAt } = events[0]!;
-  const opened = events.flatMap((event) => event.opened ?? []);
   switch (outcome?.$case) {
     case 'playerJoined':
       return { player: playerId, name: outcome.value.name, rejoined: outcome.value.rejoined };
@@ -48,14 +51,19 @@ function fields(events: readonly StoredEvent[], state: HuntState): Record<string
         stage,
         ...(place === undefined ? {} : { distance_m: place.distanceM }),
         ...(clue?.by === 'answer' ? { clue: clue.clue } : {}),
-        opened,
+        opened: openedBy(events),
       };
     }
     case 'treasureClaimed': {
       const { treasure, bonus, first, stockLeft, limited } = outcome.value;
-      const completed = events.find((event) => event.outcome?.$case === 'stageCompleted')?.outcome;
-      const stage = completed?.$case === 'stageCompleted' ? { stage: completed.value.stage, opened } : {};
-      return { treasure, bonus, first, ...(limited ? { stock_left: stockLeft } : {}), ...stage };
+      const result: Record<string, unknown> = { treasure, bonus, first };
+      if (limited) result.stock_left = stockLeft;
+      const completed = events[1]?.outcome;
+      if (completed?.$case === 'stageCompleted') {
+        result.stage = completed.value.stage;
+        result.opened = openedBy(events);
+      }
+      return result;
     }
     case 'hintTaken': {
       const { clue, n } = outcome.value;
@@ -63,11 +71,13 @@ function fields(events: readonly StoredEvent[], state: HuntState): Record<string
       return { clue, n, text: hints[n - 1]?.text ?? '', left: Math.max(0, hints.length - n) };
     }
     case 'stageSkipped':
-      return { stage: outcome.value.stage, opened };
+      return { stage: outcome.value.stage, opened: openedBy(events) };
     default:
       return {};
   }
 }
+
+const openedBy = (events: readonly StoredEvent[]): string[] => events.flatMap((event) => event.opened ?? []);
 
 function teamName(team: string, state: HuntState): string {
   const held = state.row(teamRowId(team))?.member;

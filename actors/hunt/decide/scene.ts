@@ -79,22 +79,27 @@ export class Scene {
     return entrant.progress;
   }
 
-  emit(outcome: Outcome, { points = 0, player = this.command.player, team = '', ...aid }: Emitted = {}): StoredEvent {
-    const { command, header } = this;
+  emit(outcome: Outcome, emitted: Emitted = {}): StoredEvent {
+    const { command } = this;
     const event: StoredEvent = {
-      huntId: header.huntId,
+      huntId: this.header.huntId,
       version: 0,
-      playerId: player,
+      playerId: emitted.player ?? command.player,
       seq: command.seq,
       occurredAt: command.at,
       vector: [],
-      teamId: team,
+      teamId: emitted.team ?? '',
       by: command.by ?? '',
       fingerprint: command.fingerprint,
-      points,
+      points: emitted.points ?? 0,
       outcome,
-      ...aid,
+      prior: undefined,
     };
+    if (emitted.voided !== undefined) event.voided = emitted.voided;
+    if (emitted.requestKey !== undefined) event.requestKey = emitted.requestKey;
+    if (emitted.settled !== undefined) event.settled = emitted.settled;
+    if (emitted.opened !== undefined) event.opened = emitted.opened;
+    if (emitted.resumes !== undefined) event.resumes = emitted.resumes;
     this.events.push(event);
     return event;
   }
@@ -107,24 +112,25 @@ export class Scene {
     const isRanked = progress.created > 0 && !progress.banned;
     // Among leaders that are everybody, the header has the name already.
     const isKnown = isRanked && standings.entrants <= standings.leaders.length;
-    const prior = {
+    const event = this.emit(outcome, emitted);
+    event.prior = {
       points,
       reachedVersion: reached,
       ranked: isRanked,
       name: isKnown ? '' : name,
       finishedAt: isKnown ? 0 : progress.finishedAt,
     };
-    const event = this.emit(outcome, { ...emitted, prior });
     if (event.points !== 0)
       this.#standing = { points: points + event.points, reached: this.state.version + this.events.length };
     return event;
   }
 
   /** As {@link emitFor}, for the acting player's entrant. */
-  act(outcome: Outcome, points = 0, aid: Emitted = {}): StoredEvent {
+  act(outcome: Outcome, points = 0, aid: Pick<Emitted, 'opened' | 'settled'> = {}): StoredEvent {
     const { entrant, player } = this;
     if (entrant === undefined) throw new Error('an entrant acted before it was one');
-    return this.emitFor(entrant, outcome, { points, team: player.team, ...aid });
+    const { opened, settled } = aid;
+    return this.emitFor(entrant, outcome, { points, team: player.team, opened, settled });
   }
 
   isSettled(stage: Stage): boolean {
@@ -157,7 +163,13 @@ export class Scene {
   }
 }
 
-type Emitted = { points?: number; player?: string; team?: string } & Pick<
-  Partial<StoredEvent>,
-  'prior' | 'voided' | 'requestKey' | 'settled' | 'opened' | 'resumes'
->;
+interface Emitted {
+  readonly points?: number;
+  readonly player?: string;
+  readonly team?: string;
+  readonly voided?: StoredEvent['voided'];
+  readonly requestKey?: string;
+  readonly settled?: boolean | undefined;
+  readonly opened?: string[] | undefined;
+  readonly resumes?: boolean;
+}

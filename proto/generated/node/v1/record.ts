@@ -58,10 +58,10 @@ export interface HuntEventAid {
   settled: boolean;
   /** ids of stages that became open to the entrant by this event */
   opened: string[];
-  /** of a HuntCreated */
-  joinCode: string;
   /** this EventVoided opens a stage of an entrant that had finished by itself: it plays on */
   resumes: boolean;
+  /** of a HuntCreated */
+  joinCode: string;
 }
 
 /** `name` and `finished_at` only if the entrant is not among the leaders that the header holds: so it can enter them. */
@@ -301,8 +301,8 @@ function createBaseHuntEventAid(): HuntEventAid {
     requestKey: "",
     settled: false,
     opened: [],
-    joinCode: "",
     resumes: false,
+    joinCode: "",
   };
 }
 
@@ -323,11 +323,11 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
     for (const v of message.opened) {
       writer.uint32(834).string(v!);
     }
-    if (message.joinCode !== "") {
-      writer.uint32(850).string(message.joinCode);
-    }
     if (message.resumes !== false) {
       writer.uint32(840).bool(message.resumes);
+    }
+    if (message.joinCode !== "") {
+      writer.uint32(850).string(message.joinCode);
     }
     return writer;
   },
@@ -385,20 +385,20 @@ export const HuntEventAid: MessageFns<HuntEventAid> = {
             message.opened.push(reader.string());
             continue;
           }
-          case 106: {
-            if (tag !== 850) {
-              break;
-            }
-
-            message.joinCode = reader.string();
-            continue;
-          }
           case 105: {
             if (tag !== 840) {
               break;
             }
 
             message.resumes = reader.bool();
+            continue;
+          }
+          case 106: {
+            if (tag !== 850) {
+              break;
+            }
+
+            message.joinCode = reader.string();
             continue;
           }
         }
