@@ -7,6 +7,8 @@ import { type DefinitionFault, faultsMax, pointer } from './definition-fault.ts'
  */
 export const definitionBytesMax = 1024 * 1024;
 const depthMax = 64;
+/** Of what looks like nesting in a YAML text before it is parsed: generous, for brackets in texts look like it too. */
+const apparentDepthMax = 1_000;
 
 export type Document =
   | { readonly ok: true; readonly value: unknown }
@@ -85,7 +87,8 @@ const doubled = (path: readonly PropertyKey[]): DefinitionFault => ({
 
 function readYaml(text: string): Document {
   try {
-    if (flowDepth(text) > depthMax) return refused(`the definition nests deeper than ${depthMax} levels: flatten it`);
+    if (apparentDepth(text) > apparentDepthMax)
+      return refused(`the definition nests deeper than ${depthMax} levels: flatten it`);
     const document = parseDocument(text, {
       schema: 'core',
       version: '1.2',
@@ -127,7 +130,7 @@ function lineOf(text: string, at: number): number {
 }
 
 /** The deepest run of open brackets outside of strings, or of block indicators in one line, roughly: so that a megabyte of them costs nothing. */
-function flowDepth(text: string): number {
+function apparentDepth(text: string): number {
   let depth = 0;
   let indicators = 0;
   let deepest = 0;
@@ -136,10 +139,9 @@ function flowDepth(text: string): number {
     if (char === '[' || char === '{') depth++;
     else if (char === ']' || char === '}') depth = Math.max(0, depth - 1);
     else if (char === '"' || char === "'") depth = 0;
-    else if (char === '-' || char === '?' || char === ':') indicators++;
-    else if (char !== ' ' && char !== '\t') indicators = 0;
-    if (depth > deepest) deepest = depth;
-    if (indicators > deepest && text[i + 1] === ' ') deepest = indicators;
+    if ((char === '-' || char === '?') && text[i + 1] === ' ') indicators++;
+    else if (char !== ' ') indicators = 0;
+    deepest = Math.max(deepest, depth, indicators);
   }
   return deepest;
 }

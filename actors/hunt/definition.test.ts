@@ -193,6 +193,10 @@ describe('a definition', () => {
     );
     assert.match(JSON.stringify(yaml('['.repeat(100_000))), /nests deeper/);
     assert.match(JSON.stringify(yaml('- '.repeat(100_000))), /nests deeper/);
+    assert.match(JSON.stringify(yaml('- '.repeat(900))), /nests deeper/);
+    assert.ok(
+      yaml(`# ${'-'.repeat(2_000)} a rule\ntitle: x\nstages: [{id: a, title: A, complete: {scan: {code: x}}}]`).ok,
+    );
     assert.equal(yaml('').ok, false);
     assert.equal(json(null).ok, false);
     assert.equal(json([]).ok, false);
