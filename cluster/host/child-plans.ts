@@ -100,11 +100,12 @@ function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, ht
 export const hasDemo = (): boolean => existsSync(demo);
 
 /** Plays a hunt by itself, for somebody to look at. Nothing depends on it. */
-export const planDemo = (config: Config): ChildPlan => ({
+export const planDemo = (config: Config, shows: boolean): ChildPlan => ({
   name: 'demo',
   role: 'service',
   argv: [demo, '--data-dir', config.dataDir],
   logFile: logFileOf(config, 'demo'),
+  shows,
   reports: false,
   endsBy0: true,
   essential: false,

@@ -20,6 +20,8 @@ export interface ChildPlan {
   /** Arguments of this very Node binary: its flags, the script, the script's flags. */
   readonly argv: readonly string[];
   readonly logFile: string;
+  /** Its stdout is for whoever started us: it goes to our stderr instead of its log file. */
+  readonly shows?: boolean;
   readonly http?: string;
   readonly grpc?: string;
   /** Whether it says so when it is ready; one that does not is up as soon as it runs. */
@@ -102,7 +104,7 @@ export class Child {
     const { plan } = this;
     rotateIfLarge(plan.logFile);
     const log = openSync(plan.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, plan.argv, { stdio: ['ignore', log, log, 'ipc'] });
+    const child = spawn(process.execPath, plan.argv, { stdio: ['ignore', plan.shows === true ? process.stderr.fd : log, log, 'ipc'] });
     closeSync(log);
     this.#pid = child.pid ?? 0;
     this.#startedAt = this.#ports.clock.now();

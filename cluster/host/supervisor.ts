@@ -55,6 +55,8 @@ export interface SupervisorPorts {
   readonly timers: Timers;
   readonly tokens: Tokens;
   readonly lock: DataLock;
+  /** Somebody looks at our stderr: the demo's scoreboard may stand there. */
+  readonly showDemo: boolean;
   emit(event: UpEvent): void;
 }
 
@@ -109,7 +111,7 @@ export class Supervisor {
     await this.#form();
     for (const plan of [...this.#plans.nodes, ...this.#plans.gateways]) this.#add(plan);
     await this.#until(() => this.#state === 'ready', undefined, 'the cluster to be ready');
-    if (config.demo && hasDemo()) this.#add(planDemo(config));
+    if (config.demo && hasDemo()) this.#add(planDemo(config, this.#ports.showDemo));
   }
 
   /** Gateways first, so that no player meets a node that is gone; the log last. */
