@@ -73,6 +73,53 @@ describe('a player action', () => {
     assert.deepEqual(faults({ type: 'claim', treasure: 'coin', lat: 1 }), ['/lat']);
   });
 
+  it('tells an empty text from an absent one', () => {
+    for (const [type, field] of [
+      ['join', 'name'],
+      ['create_team', 'pin'],
+      ['join_team', 'pin'],
+      ['check_in', 'stage'],
+      ['claim', 'code'],
+      ['skip', 'stage'],
+    ] as const) {
+      const rest = { name: 'n', team: 't', lat: 1, lon: 2, accuracy: 3, treasure: 'x', type };
+      assert.deepEqual(faults({ ...rest, [field]: '' }), [`/${field}`], type);
+    }
+  });
+
+  it('names field, limit and remedy', () => {
+    const messages = (value: unknown) => {
+      const result = parseAction(value);
+      return result.ok ? [] : result.errors.map(({ message }) => message);
+    };
+    assert.deepEqual(messages({ type: 'check_in', lat: 91, lon: '2' }), [
+      'lon must be a finite number: correct it',
+      'accuracy is required: add it as a finite number',
+    ]);
+    assert.deepEqual(messages({ type: 'check_in', lat: 91, lon: 2, accuracy: 3 }), [
+      'lat must be a number from -90 to 90: correct it',
+    ]);
+    assert.deepEqual(messages({ type: 'hint', clue: {} }), ['clue must be a text: correct it']);
+    assert.deepEqual(messages({ type: 'claim', treasure: 'coin', lon: 1 }), [
+      'lat, lon and accuracy belong together: send all three or none',
+    ]);
+    assert.deepEqual(messages({ type: 'answer', clue: 'c', text: 'x'.repeat(60_000) }), [
+      'text must have at most 500 characters, has 60000: shorten it',
+    ]);
+  });
+
+  it('is refused in no time when it stacks marks, whose order would take long to find', () => {
+    const text = `a${'\u0301\u0323'.repeat(250_000)}`;
+    const began = performance.now();
+    assert.deepEqual(faults({ type: 'answer', clue: 'c', text }), ['/text']);
+    assert.deepEqual(
+      checkAction({ action: { $case: 'answer', value: { clue: 'c', text } } }).map(({ message }) => message),
+      ['text must not stack more than 30 marks on one character: remove some'],
+    );
+    assert.ok(performance.now() - began < 1_000);
+    assert.deepEqual(faults({ type: 'answer', clue: 'c', text: `e${'\u0301'.repeat(30)}` }), []);
+  });
+
   it('is judged the same when it comes decoded, by gRPC', () => {
     assert.deepEqual(
       checkAction({ action: undefined }).map(({ path }) => path),

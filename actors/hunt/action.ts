@@ -15,7 +15,7 @@ export type ParsedAction =
   | { readonly ok: true; readonly action: Action }
   | { readonly ok: false; readonly errors: ActionFault[] };
 
-const anyText = z.string().max(1_024).overwrite(nfc).default('');
+const anyText = z.string().overwrite(nfc).default('');
 const optionalNumber = z.number().optional();
 const schemas = {
   join: ['join', z.object({ name: anyText })],
@@ -50,20 +50,26 @@ export function parseAction(value: unknown): ParsedAction {
       ok: false,
       errors: parsed.error.issues.map((issue) => ({
         path: pointer(issue.path),
-        message: `${issue.path.join('.')} ${issue.code === 'invalid_type' && issue.input === undefined ? 'is required: add it' : typeFault(issue.code)}`,
+        message: `${issue.path.join('.')} ${typeFault(issue)}`,
       })),
     };
   }
   // The schema of that type made exactly the value of that case.
   const action = { action: { $case, value: parsed.data } as PlayerAction };
   const errors = checkAction(action);
+  // In the message that nodes read an empty text is an absent one: only here can they be told apart.
+  for (const field of Object.keys(schema.shape)) {
+    if ((value as Record<string, unknown>)[field] === '' && !errors.some(({ path }) => path === `/${field}`))
+      report(errors, field, 'must not be empty: leave it out or give it at least one character');
+  }
   return errors.length === 0 ? { ok: true, action } : { ok: false, errors };
 }
 
-const typeFault = (code: string | undefined): string =>
-  code === 'too_big'
-    ? 'is too long: shorten it'
-    : 'must be a text or a finite number as the action demands: correct it';
+function typeFault(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is required: add it as a finite number';
+  const expected = issue.code === 'invalid_type' && issue.expected === 'string' ? 'a text' : 'a finite number';
+  return `must be ${expected}: correct it`;
+}
 
 /** What is wrong with a decoded action. Texts are normalised in place, as JSON's are. */
 export function checkAction({ action }: Action): ActionFault[] {
@@ -97,7 +103,7 @@ export function checkAction({ action }: Action): ActionFault[] {
       if (action.value.code !== '') checkText(faults, action.value, 'code', codeText);
       if (lat !== undefined && lon !== undefined && accuracy !== undefined) checkPlace(faults, lat, lon, accuracy);
       else if (lat !== undefined || lon !== undefined || accuracy !== undefined)
-        report(faults, 'lat', 'lon and accuracy belong together: send all three or none');
+        faults.push({ path: '/lat', message: 'lat, lon and accuracy belong together: send all three or none' });
       break;
     }
     case 'hint':

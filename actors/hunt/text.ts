@@ -19,8 +19,15 @@ export const codePoints = (text: string): number => {
   return count;
 };
 
-/** ASCII, which nearly all texts are, is normalised already. */
-export const nfc = (text: string): string => (plain.test(text) ? text : text.normalize('NFC'));
+/** Marks on one character. Unicode's stream-safe format has the same bound: no language needs more. */
+export const marksMax = 30;
+const stacked = new RegExp(`\\p{M}{${marksMax + 1}}`, 'u');
+
+/**
+ * ASCII, which nearly all texts are, is normalised already. Sorting a run of marks takes the square of its length (5 s for
+ * 64 Ki of them), so that a text which stacks too many stays as it is, for {@link textFault} to refuse.
+ */
+export const nfc = (text: string): string => (plain.test(text) || stacked.test(text) ? text : text.normalize('NFC'));
 
 /** What is wrong with a text that was normalised already; undefined if nothing. The sentence starts behind the field's name. */
 export function textFault(text: string, { min, max, lines = false }: TextLimits): string | undefined {
@@ -30,6 +37,8 @@ export function textFault(text: string, { min, max, lines = false }: TextLimits)
       ? 'must not hold control characters other than line breaks: remove them'
       : 'must not hold control characters or line breaks: remove them';
   }
+  if (!plain.test(text) && stacked.test(text))
+    return `must not stack more than ${marksMax} marks on one character: remove some`;
   const length = text.length <= max && text.length >= min * 2 ? min : codePoints(text);
   if (length < min) return `must have at least ${min} character${min === 1 ? '' : 's'}, has ${length}: lengthen it`;
   if (length > max) return `must have at most ${max} characters, has ${length}: shorten it`;

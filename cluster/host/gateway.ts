@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { parseAction } from '../../actors/hunt/action.ts';
 import { parseDefinition } from '../../actors/hunt/definition.ts';
 import { Router } from '../../gateway/act/router.ts';
-import { actionOf } from '../../gateway/admin/action-json.ts';
 import { buildAdmin } from '../../gateway/admin/admin.ts';
 import { LogEventReader } from '../../gateway/admin/log-event-reader.ts';
 import { operationsOf } from '../../gateway/admin/operations/operations.ts';
@@ -65,6 +65,25 @@ async function startGateway({
     { name: 'view', ok: viewLog.view.owners.every((owner) => owner !== undefined) },
     { name: 'listening', ok: listening },
   ];
+  const live = new LiveGateway({
+    route: router,
+    log: backend.log,
+    feed: backend.feed,
+    reader: publicEvents,
+    verifyToken: (token) => tokens.verifyToken(token),
+    parseAction,
+    clock,
+    timers,
+    random,
+    metrics,
+    config: {
+      origins: config.origins,
+      socketsMax: config.socketsMax,
+      playerRate: config.ratePlayer,
+      socketRate: config.rateSocket,
+      addressRate: config.rateAddress,
+    },
+  });
   const operations = operationsOf({
     clock,
     timers,
@@ -74,6 +93,7 @@ async function startGateway({
     events: new LogEventReader(backend.log, showEvent),
     cluster: new DescribedCluster(viewLog),
     parseDefinition,
+    admitAct: (player) => live.admitAct(player),
     readiness: checks,
     metrics: registry,
     journal: logger,
@@ -87,25 +107,6 @@ async function startGateway({
             createTlsServer({ ...options, ...tls }, listener) as unknown as Server,
         };
   const admin = await buildAdmin(operations, { origins: config.origins, webRoot: packagedWebRoot(), ...makeServer });
-  const live = new LiveGateway({
-    route: router,
-    log: backend.log,
-    feed: backend.feed,
-    reader: publicEvents,
-    verifyToken: (token) => tokens.verifyToken(token),
-    parseAction: parseAction,
-    clock,
-    timers,
-    random,
-    metrics,
-    config: {
-      origins: config.origins,
-      socketsMax: config.socketsMax,
-      playerRate: config.ratePlayer,
-      socketRate: config.rateSocket,
-      addressRate: config.rateAddress,
-    },
-  });
   admin.server.on('upgrade', (request, socket, head) => {
     if ((request.url ?? '').split('?', 1)[0] === '/v1/socket') live.handleUpgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
@@ -138,13 +139,6 @@ async function startGateway({
       await backend.close();
     },
   };
-}
-
-/** An action of an \`act\`: an object with a \`type\`. */
-function parseAction(json: unknown): ReturnType<typeof actionOf> {
-  if (typeof json !== 'object' || json === null || !('type' in json) || typeof json.type !== 'string')
-    return { fault: 'action must be an object with a type, such as {"type": "join"}' };
-  return actionOf(json as { readonly type: string });
 }
 
 function tlsOf(config: Config): { cert: Buffer; key: Buffer } | undefined {

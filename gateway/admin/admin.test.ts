@@ -460,19 +460,25 @@ describe('the HTTP interface', () => {
       { player: 'a b', seq: 1, action: { type: 'join' } },
       { player: 'a', action: { type: 'join' } },
       { player: 'a', seq: 0, action: { type: 'join' } },
-      { player: 'a', seq: 1 },
-      { player: 'a', seq: 1, action: {} },
     ])
       await refused('INVALID', 'POST', at, { token: designer, body });
     for (const action of [
+      undefined,
+      null,
+      {},
+      'join',
+      [{ type: 'join' }],
       { type: 'fly' },
       { type: 'toString' },
       { type: 'check_in', lat: '1', lon: 2, accuracy: 3 },
       { type: 'check_in', lat: 1 },
       { type: 'answer', clue: 'c', text: 7 },
+      { type: 'answer', clue: 'c', text: 'x'.repeat(501) },
+      { type: 'hint', clue: 'a b' },
     ]) {
       const answer = await refused('INVALID', 'POST', at, { token: designer, body: { player: 'a', seq: 3, action } });
       assert.equal((answer.json.nack as { seq: number }).seq, 3);
+      assert.match((answer.json.errors as { path: string }[])[0]?.path ?? '', /^\/action\/[a-z]+$/);
     }
   });
 
@@ -513,9 +519,14 @@ describe('the HTTP interface', () => {
       token: player,
       body: { seq: 40, action: { type: 'join' } },
     });
-    assert.equal((limited.json.nack as { retry_ms: number }).retry_ms, 100);
+    // The time until the whole burst is back.
+    assert.equal((limited.json.nack as { retry_ms: number }).retry_ms, 3_000);
     world.now += 100;
-    assert.equal((await acts(player, 1))[0]?.status, 200);
+    assert.deepEqual(
+      (await acts(player, 2)).map(({ status }) => status),
+      [200, 429],
+    );
+    assert.equal(world.ports().admitAct('anna'), 3_000, 'not the bucket that the sockets share');
     assert.ok((await acts(designer, 40)).every(({ status }) => status === 200));
   });
 

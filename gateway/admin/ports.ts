@@ -17,11 +17,8 @@ export interface AdminPorts {
   readonly events: EventReader;
   readonly cluster: ClusterView;
   readonly parseDefinition: DefinitionParser;
-  /**
-   * Takes one act out of a player's bucket: 0, or in how many ms the next one may come. Shared with the player's sockets;
-   * absent: buckets of the contract's default rate, for HTTP and gRPC alone.
-   */
-  readonly admitAct?: ActAdmission;
+  /** Takes one act out of the bucket that the player's sockets use too: 0, or in how many ms it should come again. */
+  readonly admitAct: ActAdmission;
   /** What this process needs to serve; asked by `/readyz` and `grpc.health.v1`. */
   readonly readiness: Readiness;
   readonly metrics: Registry;
@@ -88,7 +85,7 @@ export type DefinitionParser = (source: {
   | { readonly ok: true; readonly definition: object; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly Fault[] };
 
-export type ActAdmission = (huntId: number, playerId: string) => number;
+export type ActAdmission = (playerId: string) => number;
 
 export interface Check {
   readonly name: string;

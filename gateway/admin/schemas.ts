@@ -69,7 +69,11 @@ export const announceBody = z.object({ text: text(announcementCharsMax, { lines:
 export const actBody = z.object({
   player: id.optional(),
   seq: integer(1, Number.MAX_SAFE_INTEGER),
-  action: z.looseObject({ type: z.string().max(64) }),
+  // Judged by the domain, as on the socket: its refusal is a nack.
+  action: z
+    .unknown()
+    .optional()
+    .meta({ type: 'object', required: ['type'], properties: { type: { type: 'string' } } }),
 });
 export const playersBody = z.object({ player: id.optional(), name: text(playerNameCharsMax).optional() });
 export const joinBody = z.object({

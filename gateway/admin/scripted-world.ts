@@ -7,6 +7,7 @@ import { systemRandom } from '../../runtime/kernel/random.ts';
 import { systemTimers } from '../../runtime/kernel/timer.ts';
 import { nackReply } from '../act/reply.ts';
 import type { CallOutcome, Route } from '../act/route.ts';
+import { Buckets } from '../socket/bucket.ts';
 import { Tokens } from '../token/tokens.ts';
 import type { AdminPorts, Check, EventPage } from './ports.ts';
 
@@ -45,6 +46,7 @@ export class ScriptedWorld implements Route {
   checks: Check[] = [{ name: 'log', ok: true }];
   readonly key = new Uint8Array(32).fill(5);
   readonly tokens = new Tokens(this.clock, systemRandom, { key: this.key });
+  readonly players = new Buckets({ perSecond: 10, burst: 30 });
   oldest = 1;
 
   ports(): AdminPorts {
@@ -56,6 +58,7 @@ export class ScriptedWorld implements Route {
       tokens: this.tokens,
       metrics: new Registry(),
       journal: { error: (facts) => this.faults.push(facts) },
+      admitAct: (player) => this.players.take(player, this.now),
       readiness: () => this.checks,
       cluster: {
         describe: () => ({

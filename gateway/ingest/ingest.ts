@@ -107,7 +107,7 @@ async function submit(ops: Operations, call: SubmitCall): Promise<Buffer> {
     }
   }
   if (verdict !== 'allowed') throw new Problem('FORBIDDEN', verdict);
-  const waitMs = claims.role === 'player' ? ops.admitAct(head.huntId, head.playerId) : 0;
+  const waitMs = claims.role === 'player' ? ops.ports.admitAct(head.playerId) : 0;
   if (waitMs > 0) return refuse('RATE_LIMITED', tooManyActs, waitMs);
   return await new Promise<Buffer>((resolve) =>
     ops.ports.route.submit(head.huntId, head.playerId, head.seq, request, (reply) => resolve(Buffer.from(reply))),

@@ -97,7 +97,7 @@ export class SubmitStream {
     }
     const verdict = this.#submitter.judge(head);
     if (verdict === 'allowed') {
-      const waitMs = this.#claims.role === 'player' ? this.#ops.admitAct(head.huntId, head.playerId) : 0;
+      const waitMs = this.#claims.role === 'player' ? this.#ops.ports.admitAct(head.playerId) : 0;
       if (waitMs > 0) this.#reply(nackTo(batch, start, end, 'RATE_LIMITED', tooManyActs, waitMs));
       else this.#forward(head, batch.subarray(start, end));
       return;

@@ -1,4 +1,4 @@
-import type { Action } from '../../proto/generated/hunt/v1/ingest.ts';
+import type { ParsedAction } from '../../actors/hunt/action.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Random } from '../../runtime/kernel/random.ts';
 import type { Route } from '../act/route.ts';
@@ -9,8 +9,8 @@ import type { LiveConfig } from './live-config.ts';
 import type { LiveMetrics } from './live-metrics.ts';
 import type { Session } from './session.ts';
 
-/** The action of an `act` as the node reads it, or a sentence that names field, limit and remedy. */
-export type ActionParser = (json: unknown) => { readonly action: Action } | { readonly fault: string };
+/** The action of an `act`, whatever came in its place, as the node reads it, or what is wrong with it. */
+export type ActionParser = (json: unknown) => ParsedAction;
 /** The token's claims, or undefined for whatever is no valid token. Never rejects. */
 export type TokenVerifier = (token: string) => Promise<Claims | undefined>;
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TestGateway, tokenOf } from './live.fixture.ts';
 
 const hunt = 2 ** 40 + 7;
+const claim = { type: 'claim', treasure: 'coin' };
 
 describe('the live gateway', () => {
   let gateway: TestGateway;
@@ -71,7 +72,7 @@ describe('the live gateway', () => {
       const client = await gateway.client();
       client.send({ t: 'auth', token: tokenOf({ sub: 'ann' }) });
       client.send({ t: 'ping', id: 1 });
-      client.send({ t: 'act', seq: 1, hunt, action: { type: 'claim' } });
+      client.send({ t: 'act', seq: 1, hunt, action: claim });
       await client.take('ack');
       assert.deepEqual(client.inbox.map((told) => told.t).slice(0, 2), ['ready', 'pong']);
     });
@@ -136,20 +137,25 @@ describe('the live gateway', () => {
     it('limits a player over all of its sockets, and closes the one that never stops with 4101', async () => {
       await start({ playerRate: { perSecond: 1, burst: 3 }, socketRate: { perSecond: 0, burst: 0 } });
       const [a, b] = [await gateway.client({ sub: 'ann' }), await gateway.client({ sub: 'ann' })];
-      for (let seq = 1; seq <= 3; seq++) a.send({ t: 'act', seq, hunt, action: { type: 'claim' } });
+      for (let seq = 1; seq <= 3; seq++) a.send({ t: 'act', seq, hunt, action: claim });
       await a.until('three acks', () => a.all('ack').length === 3);
-      b.send({ t: 'act', seq: 4, hunt, action: { type: 'claim' } });
+      b.send({ t: 'act', seq: 4, hunt, action: claim });
       const nack = await b.take('nack');
       assert.deepEqual([nack.code, nack.retryable, (nack.retry_ms as number) > 0], ['RATE_LIMITED', true, true]);
-      for (let seq = 5; seq < 400; seq++) b.send({ t: 'act', seq, hunt, action: { type: 'claim' } });
+      assert.ok(gateway.gateway.admitAct('ann') > 0, 'acts by HTTP and gRPC have a bucket of their own');
+      assert.equal(gateway.gateway.admitAct('ben'), 0);
+      for (let seq = 5; seq < 400; seq++) b.send({ t: 'act', seq, hunt, action: claim });
       assert.equal(await b.whenClosed(), 4101);
     });
     it('answers every act that has seq and hunt', async () => {
       const cases: [string, object, object][] = [
-        ['FORBIDDEN', { sub: 'olga', role: 'operator', hunt: undefined }, { seq: 1, hunt, action: { type: 'claim' } }],
-        ['FORBIDDEN', { sub: 'ann', hunt: 5 }, { seq: 1, hunt, action: { type: 'claim' } }],
+        ['FORBIDDEN', { sub: 'olga', role: 'operator', hunt: undefined }, { seq: 1, hunt, action: claim }],
+        ['FORBIDDEN', { sub: 'ann', hunt: 5 }, { seq: 1, hunt, action: claim }],
         ['INVALID', { sub: 'ann' }, { seq: 1, hunt }],
-        ['HUNT_NOT_FOUND', { sub: 'ann' }, { seq: 1, hunt: 99, action: { type: 'claim' } }],
+        ['INVALID', { sub: 'ann' }, { seq: 1, hunt, action: [claim] }],
+        ['INVALID', { sub: 'ann' }, { seq: 1, hunt, action: { ...claim, treasure: 'a b' } }],
+        ['INVALID', { sub: 'ann' }, { seq: 1, hunt, action: { type: 'check_in', lat: 91, lon: 0, accuracy: 1 } }],
+        ['HUNT_NOT_FOUND', { sub: 'ann' }, { seq: 1, hunt: 99, action: claim }],
       ];
       for (const [code, claims, act] of cases) {
         const client = await gateway.client(claims);
@@ -177,7 +183,7 @@ describe('the live gateway', () => {
         const live = await client.take('live');
         assert.deepEqual([live.version, live.mode], [1, 'all']);
         assert.deepEqual((await client.take('board')).me, { rank: 1, points: 0 });
-        client.send({ t: 'act', seq: 1, hunt, action: { type: 'claim' } });
+        client.send({ t: 'act', seq: 1, hunt, action: claim });
         const ack = await client.take('ack');
         assert.deepEqual([ack.version, ack.events, (ack.result as { stage?: string }).stage], [2, 1, undefined]);
         await client.until('the event', () => client.versions().length === 1);

@@ -100,6 +100,11 @@ export class LiveGateway {
     return this.#sessions.size;
   }
 
+  /** For acts that come by HTTP or gRPC: takes one out of the bucket of the player's sockets. 0, or in how many ms to come again. */
+  admitAct(player: string): number {
+    return this.#core.players.take(player, this.parts.clock.monotonic());
+  }
+
   handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     const refusal = this.#closing

@@ -7,6 +7,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Unpackr } from 'msgpackr';
 import WebSocket from 'ws';
+import { parseAction } from '../../actors/hunt/action.ts';
 import { SubmitReply, SubmitRequest } from '../../proto/generated/hunt/v1/ingest.ts';
 import type { Position, StreamId, Version } from '../../proto/ids.ts';
 import { systemClock } from '../../runtime/kernel/clock.ts';
@@ -224,10 +225,7 @@ export class TestGateway {
       feed: this.hunts,
       reader: { decode: (record) => JSON.parse(Buffer.from(record.bytes).toString()) as PublicEvent[] },
       verifyToken: async (token) => claimsIn(token),
-      parseAction: (json) =>
-        typeof json === 'object' && json !== null && (json as { type?: unknown }).type === 'claim'
-          ? { action: { action: { $case: 'claim', value: { treasure: 'coin', code: '' } } } }
-          : { fault: 'action.type is none of the known ones' },
+      parseAction,
       clock,
       timers: systemTimers,
       random: systemRandom,

@@ -9,6 +9,7 @@ import type { WebSocket } from 'ws';
 import { type CloseName, closeCodes } from '../../proto/close-code.ts';
 import { type ErrorCode, isRetryable } from '../../proto/error-code.ts';
 import { type Action, SubmitRequest } from '../../proto/generated/hunt/v1/ingest.ts';
+import { actionFault } from '../act/action-fault.ts';
 import { inFlightMax } from '../act/player-lane.ts';
 import { actionType, replyJson } from '../act/reply.ts';
 import { type Subscriber, Subscription } from '../fan-out/subscription.ts';
@@ -357,7 +358,7 @@ export class Session implements Subscriber {
         return;
       }
       const parsed = this.core.parseAction(fields.action);
-      if ('fault' in parsed) this.#nack(seq, hunt, 'INVALID', parsed.fault);
+      if (!parsed.ok) this.#nack(seq, hunt, 'INVALID', actionFault(parsed.errors));
       else this.#submit(claims.sub, seq, hunt, parsed.action, now);
     }
   }

@@ -1,14 +1,11 @@
 /** What HTTP and gRPC do alike, one file an operation; this is what they share. */
 import { createHash } from 'node:crypto';
 import { huntIdMinter, joinCodeOf } from '../../../proto/ids.ts';
-import { Buckets } from '../../socket/bucket.ts';
 import { HuntDirectory } from '../hunt-directory.ts';
 import { Idempotency } from '../idempotency.ts';
 import { JoinLimit } from '../join-limit.ts';
-import type { ActAdmission, AdminPorts } from '../ports.ts';
+import type { AdminPorts } from '../ports.ts';
 
-/** Acts of one player (contract, section 5). */
-export const defaultPlayerRate = { perSecond: 10, burst: 30 };
 export const tooManyActs = 'you act faster than this hunt allows: wait a moment';
 
 export interface Operations {
@@ -17,7 +14,6 @@ export interface Operations {
   readonly idempotency: Idempotency;
   readonly joinLimit: JoinLimit;
   readonly mintHuntId: () => number;
-  readonly admitAct: ActAdmission;
 }
 
 /** One a gateway process; its HTTP and its gRPC side use the same. */
@@ -29,13 +25,7 @@ export function operationsOf(ports: AdminPorts): Operations {
     idempotency: new Idempotency(ports.route, () => ({ hunt_id: mintHuntId(), seed: ports.random.token(18) })),
     joinLimit: new JoinLimit(ports.clock),
     mintHuntId,
-    admitAct: ports.admitAct ?? ownAdmission(ports),
   };
-}
-
-function ownAdmission({ clock }: AdminPorts): ActAdmission {
-  const buckets = new Buckets(defaultPlayerRate);
-  return (huntId, playerId) => buckets.take(`${huntId}/${playerId}`, clock.monotonic());
 }
 
 /** The n-th join code that a seed gives: the same on every try, and not to be guessed without the seed. */
