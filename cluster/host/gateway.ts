@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { parseAction } from '../../actors/hunt/action.ts';
 import { parseDefinition } from '../../actors/hunt/definition.ts';
 import { Router } from '../../gateway/act/router.ts';
@@ -10,7 +11,6 @@ import { operationsOf } from '../../gateway/admin/operations/operations.ts';
 import { packagedWebRoot } from '../../gateway/admin/routes/pages.ts';
 import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
-import { Tokens } from '../../gateway/token/tokens.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
@@ -21,7 +21,7 @@ import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
-import { readTokenKeys } from './secrets.ts';
+import { mintingTokens } from './secrets.ts';
 
 /** Clients of a gateway that stops come back spread over this time. */
 const returnMsMax = 2_000;
@@ -41,7 +41,8 @@ async function startGateway({
   logger,
   registry,
 }: RoleContext): Promise<RunningRole> {
-  const tokens = new Tokens(clock, random, readTokenKeys(config));
+  const tokens = mintingTokens(config, clock, random);
+  const tls = tlsOf(config);
   const backend = await connectBackend(config);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const metrics = registerMetrics(registry, { ...viewMetrics, ...liveMetrics });
@@ -98,7 +99,6 @@ async function startGateway({
     metrics: registry,
     journal: logger,
   });
-  const tls = tlsOf(config);
   const makeServer =
     tls === undefined
       ? {}
@@ -144,10 +144,12 @@ async function startGateway({
 function tlsOf(config: Config): { cert: Buffer; key: Buffer } | undefined {
   if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined;
   try {
-    return { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) };
+    const pair = { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) };
+    createSecureContext(pair);
+    return pair;
   } catch (error) {
     throw new ConfigError([
-      `HUNT_TLS_CERT, HUNT_TLS_KEY: ${(error as Error).message}: name PEM files that this user may read`,
+      `HUNT_TLS_CERT, HUNT_TLS_KEY: ${(error as Error).message}: name PEM files that this user may read, and that belong together`,
     ]);
   }
 }

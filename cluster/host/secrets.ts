@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseKeySet, parseTokenKey, TokenKeyError, tokenKeyBytes } from '../../gateway/token/token-key.ts';
-import type { TokenKeys } from '../../gateway/token/tokens.ts';
+import { type TokenKeys, Tokens } from '../../gateway/token/tokens.ts';
+import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Random } from '../../runtime/kernel/random.ts';
 import { type Config, ConfigError } from './config.ts';
 
@@ -20,27 +21,50 @@ export function ensureTokenKey(config: Config, random: Random): void {
   if (!existsSync(path)) writeFileSync(path, `${random.token(tokenKeyBytes)}\n`, { mode: 0o600, flag: 'wx' });
 }
 
+/**
+ * For who hands out tokens, as gateways do at `POST /v1/join` and `hunt up` for the console. Throws {@link ConfigError} when
+ * the keys can only verify: better at the start than at the first player.
+ */
+export function mintingTokens(config: Config, clock: Clock, random: Random): Tokens {
+  const tokens = new Tokens(clock, random, readTokenKeys(config));
+  if (!tokens.mints)
+    throw new ConfigError([
+      `HUNT_TOKEN_JWKS_FILE ${config.tokenJwksFile} has public keys alone, with which tokens can be verified but not made: add a private key to it (a member "d"), or give HUNT_TOKEN_KEY or HUNT_TOKEN_KEY_FILE too`,
+    ]);
+  return tokens;
+}
+
 /** Throws {@link ConfigError}: outside the embedded profile there is no default key. */
 export function readTokenKeys(config: Config): TokenKeys {
-  const path = config.tokenKey === undefined ? tokenKeyFile(config) : undefined;
+  const { tokenKey, tokenJwksFile } = config;
+  const keyFile = tokenKeyFile(config);
+  const keySet =
+    tokenJwksFile === undefined ? undefined : parsed(tokenJwksFile, () => parseKeySet(textOf(tokenJwksFile)));
+  // Beside a key set only a key that was asked for, or that this data folder has from before, counts.
+  const key =
+    tokenKey !== undefined
+      ? parsed('HUNT_TOKEN_KEY', () => parseTokenKey(tokenKey))
+      : keySet === undefined || config.tokenKeyFile !== undefined || existsSync(keyFile)
+        ? parsed(keyFile, () => parseTokenKey(textOf(keyFile)))
+        : undefined;
+  return { ...(keySet === undefined ? {} : { keySet }), ...(key === undefined ? {} : { key }) };
+}
+
+function parsed<T>(source: string, parse: () => T): T {
   try {
-    const keys = {
-      ...(config.tokenJwksFile === undefined
-        ? {}
-        : { keySet: parseKeySet(readFileSync(config.tokenJwksFile, 'utf8')) }),
-      ...(config.tokenKey !== undefined ? { key: parseTokenKey(config.tokenKey) } : {}),
-      ...(path !== undefined && (config.tokenJwksFile === undefined || existsSync(path))
-        ? { key: parseTokenKey(readFileSync(path, 'utf8')) }
-        : {}),
-    };
-    return keys;
+    return parse();
   } catch (error) {
-    if (error instanceof TokenKeyError) throw new ConfigError([`${path ?? 'HUNT_TOKEN_KEY'}: ${error.message}`]);
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== undefined)
-      throw new ConfigError([
-        `${(error as NodeJS.ErrnoException).path ?? path} cannot be read (${code}): give HUNT_TOKEN_KEY, HUNT_TOKEN_KEY_FILE or HUNT_TOKEN_JWKS_FILE`,
-      ]);
+    if (error instanceof TokenKeyError) throw new ConfigError([`${source}: ${error.message}`]);
     throw error;
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError([
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}): give HUNT_TOKEN_KEY, HUNT_TOKEN_KEY_FILE or HUNT_TOKEN_JWKS_FILE`,
+    ]);
   }
 }

@@ -1,7 +1,6 @@
 /** `hunt up`: starts a whole cluster in the foreground and says how to use it. */
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Tokens } from '../../gateway/token/tokens.ts';
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../runtime/kernel/random.ts';
 import { systemTimers } from '../../runtime/kernel/timer.ts';
@@ -10,7 +9,7 @@ import { readClusterFile } from './cluster-file.ts';
 import { type Config, ConfigError, exitUsage } from './config.ts';
 import { DataLock } from './data-lock.ts';
 import { makeRunFolder } from './run-folder.ts';
-import { ensureTokenKey, readTokenKeys } from './secrets.ts';
+import { ensureTokenKey, mintingTokens } from './secrets.ts';
 import { StartError, Supervisor, type UpEvent } from './supervisor.ts';
 
 /** Nothing that hangs may keep `hunt up` from ending within 30 s. */
@@ -38,7 +37,7 @@ export async function runUp(config: Config, options: UpOptions): Promise<number>
     lock = await DataLock.acquire(config.dataDir, systemTimers);
     makeRunFolder(config.dataDir);
     ensureTokenKey(config, systemRandom);
-    const tokens = new Tokens(systemClock, systemRandom, readTokenKeys(config));
+    const tokens = mintingTokens(config, systemClock, systemRandom);
     const before = readClusterFile(config.dataDir);
     const plans = await planChildren(config, before, systemRandom);
     const ports = { clock: systemClock, random: systemRandom, timers: systemTimers, tokens, lock, emit, showDemo: !options.json };

@@ -9,9 +9,9 @@ export class TokenKeyError extends Error {
   override readonly name = 'TokenKeyError';
 }
 
-/** The HS256 key out of HUNT_TOKEN_KEY or a key file: 32 bytes, base64url. */
+/** The HS256 key out of HUNT_TOKEN_KEY or a key file: 32 bytes, base64url, padded or not. */
 export function parseTokenKey(text: string): Uint8Array {
-  const trimmed = text.trim();
+  const trimmed = text.trim().replace(/=$/, '');
   const key = /^[A-Za-z0-9_-]+$/.test(trimmed) ? Buffer.from(trimmed, 'base64url') : Buffer.alloc(0);
   if (key.length !== tokenKeyBytes) {
     throw new TokenKeyError(

@@ -111,6 +111,7 @@ describe('Tokens', () => {
 
   it('reads a key of 32 bytes in base64url and nothing else', () => {
     assert.deepEqual(parseTokenKey(`${Buffer.from(key).toString('base64url')}\n`), key);
+    assert.deepEqual(parseTokenKey(`${Buffer.from(key).toString('base64url')}=`), key);
     for (const text of ['', 'abc', Buffer.alloc(31).toString('base64url'), 'x'.repeat(100)])
       assert.throws(() => parseTokenKey(text), TokenKeyError);
   });
