@@ -2,7 +2,11 @@
  * The closed catalogue of errors: code, HTTP status, gRPC status, and whether software may send the same command with
  * the same seq again. Codes are stable: none is renamed or given another meaning.
  */
-const row = <H extends number, G extends string, R extends boolean>(http: H, grpc: G, retryable: R) => ({ http, grpc, retryable });
+const row = <H extends number, G extends string, R extends boolean>(http: H, grpc: G, retryable: R) => ({
+  http,
+  grpc,
+  retryable,
+});
 const refused = row(409, 'FAILED_PRECONDITION', false);
 
 export const errorCatalogue = {

@@ -44,7 +44,8 @@ export function joinCodeNumber(code: string): number {
 /** The join code with that number (0..2^30-1). */
 export function joinCodeOf(number: number): string {
   let code = '';
-  for (let rest = number, i = 0; i < joinCodeLength; i++, rest = Math.floor(rest / 32)) code = joinCodeAlphabet[rest % 32] + code;
+  for (let rest = number, i = 0; i < joinCodeLength; i++, rest = Math.floor(rest / 32))
+    code = joinCodeAlphabet[rest % 32] + code;
   return code;
 }
 

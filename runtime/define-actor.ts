@@ -48,9 +48,20 @@ export interface StateCodec<T> {
 
 export interface SubmitCodec<A> {
   /** Of the encoded request: enough to route and to remember it. Throws on malformed bytes. */
-  decode(request: Uint8Array): { actorId: number; player: string; seq: number; fingerprint: number; action: A | Refusal };
+  decode(request: Uint8Array): {
+    actorId: number;
+    player: string;
+    seq: number;
+    fingerprint: number;
+    action: A | Refusal;
+  };
   /** The encoded SubmitReply. */
-  encodeAck(actorId: number, player: string, seq: number, ack: { version: number; events: number; duplicate: boolean; result: object }): Uint8Array;
+  encodeAck(
+    actorId: number,
+    player: string,
+    seq: number,
+    ack: { version: number; events: number; duplicate: boolean; result: object },
+  ): Uint8Array;
   encodeNack(actorId: number, player: string, seq: number, nack: Refusal & { version?: number }): Uint8Array;
 }
 
@@ -70,14 +81,23 @@ export interface RowsQuery<H, M> {
   /** Set: the read is of the state as of that version, replayed from the log (time travel). Out of 1..head → NOT_FOUND. */
   atVersion?(body: unknown): number | undefined;
   /** Any JSON value, or a refusal. */
-  run(body: unknown, state: State<H, M>, context: QueryContext): { readonly answer: unknown } | { readonly refusal: Refusal };
+  run(
+    body: unknown,
+    state: State<H, M>,
+    context: QueryContext,
+  ): { readonly answer: unknown } | { readonly refusal: Refusal };
 }
 
 /** Looks at every member: the runtime walks the pages, keeps what `map` makes of each row, and calls `run` when all are consistent with `state`. */
 export interface ScanQuery<H, M, T> {
   readonly kind: 'scan';
   map(row: Row<M>, body: unknown): T | undefined;
-  run(body: unknown, mapped: readonly T[], state: State<H, M>, context: QueryContext): { readonly answer: unknown } | { readonly refusal: Refusal };
+  run(
+    body: unknown,
+    mapped: readonly T[],
+    state: State<H, M>,
+    context: QueryContext,
+  ): { readonly answer: unknown } | { readonly refusal: Refusal };
 }
 
 export interface ActorLimits {
@@ -107,6 +127,8 @@ export type AnyActorKind = ActorKind<any, any, any, any>;
 /** Checks a kind once, at start-up, and names it to the runtime. */
 export function defineActor<H, M, A, E extends ActorEvent>(kind: ActorKind<H, M, A, E>): ActorKind<H, M, A, E> {
   if (!/^[a-z]{1,16}$/.test(kind.kind)) throw new Error(`actor kind ${JSON.stringify(kind.kind)}: 1 to 16 letters a-z`);
-  for (const name of kind.creates) if (!Object.hasOwn(kind.commands, name)) throw new Error(`actor kind ${kind.kind}: creates names ${name}, which is no command`);
+  for (const name of kind.creates)
+    if (!Object.hasOwn(kind.commands, name))
+      throw new Error(`actor kind ${kind.kind}: creates names ${name}, which is no command`);
   return kind;
 }

@@ -104,7 +104,9 @@ export class Child {
     const { plan } = this;
     rotateIfLarge(plan.logFile);
     const log = openSync(plan.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, plan.argv, { stdio: ['ignore', plan.shows === true ? process.stderr.fd : log, log, 'ipc'] });
+    const child = spawn(process.execPath, plan.argv, {
+      stdio: ['ignore', plan.shows === true ? process.stderr.fd : log, log, 'ipc'],
+    });
     closeSync(log);
     this.#pid = child.pid ?? 0;
     this.#startedAt = this.#ports.clock.now();

@@ -40,7 +40,15 @@ export async function runUp(config: Config, options: UpOptions): Promise<number>
     const tokens = mintingTokens(config, systemClock, systemRandom);
     const before = readClusterFile(config.dataDir);
     const plans = await planChildren(config, before, systemRandom);
-    const ports = { clock: systemClock, random: systemRandom, timers: systemTimers, tokens, lock, emit, showDemo: !options.json };
+    const ports = {
+      clock: systemClock,
+      random: systemRandom,
+      timers: systemTimers,
+      tokens,
+      lock,
+      emit,
+      showDemo: !options.json,
+    };
     return await supervise(new Supervisor(config, plans, (before?.generation ?? 0) + 1, ports), config, say);
   } catch (error) {
     lock?.release();
