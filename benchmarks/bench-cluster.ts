@@ -26,6 +26,12 @@ export async function startBenchCluster({
   return cluster;
 }
 
+/** Lets every process of a cluster that was started with `profile` begin its profile. */
+export function beginProfiles(cluster: ClusterProcess): void {
+  if (cluster.options.nodeOptions === undefined) return;
+  for (const row of cluster.file().processes) if (row.state === 'up') cluster.kill(row.name, 'SIGUSR2');
+}
+
 /** Creates that many hunts in which every claim counts. */
 export async function createMeadows(
   cluster: ClusterProcess,

@@ -5,7 +5,7 @@
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { appendFloor } from './append-floor.ts';
-import { createMeadows, startBenchCluster } from './bench-cluster.ts';
+import { beginProfiles, createMeadows, startBenchCluster } from './bench-cluster.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import { runOpenLoop } from './open-loop.ts';
 import { Metrics } from './prometheus.ts';
@@ -63,6 +63,7 @@ export async function measureIngest(
       node: await Metrics.ofRole(cluster, 'node'),
     };
     load.refused.clear();
+    beginProfiles(cluster);
     const cpu = new CpuMeter(cluster);
     const begun = performance.now();
     const offered = await offer(seconds);

@@ -5,7 +5,7 @@
  * With --subscribe 0 nobody listens: acks alone.
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
-import { createMeadows, startBenchCluster } from './bench-cluster.ts';
+import { beginProfiles, createMeadows, startBenchCluster } from './bench-cluster.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import { echoFloor } from './echo-floor.ts';
 import { runOpenLoop } from './open-loop.ts';
@@ -66,6 +66,7 @@ export async function measureSockets(
     const ackedBefore = crowd.acked;
     const framesBefore = crowd.framesReceived;
     const before = await Metrics.ofRole(cluster, 'gateway');
+    beginProfiles(cluster);
     const cpu = new CpuMeter(cluster);
     const begun = performance.now();
     await offer(seconds);
