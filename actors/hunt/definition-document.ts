@@ -175,6 +175,7 @@ class YamlWalk {
       const keys = new Set<string>();
       let sum = 2;
       for (const pair of node.items) {
+        if (this.errors.length >= faultsMax) return sum;
         if (!isScalar(pair.key)) {
           this.errors.push({
             path: pointer(path),

@@ -3,12 +3,12 @@ import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { parseAction } from '../../actors/hunt/action.ts';
-import { parseDefinition } from '../../actors/hunt/definition.ts';
 import { Router } from '../../gateway/act/router.ts';
 import { buildAdmin } from '../../gateway/admin/admin.ts';
 import { LogEventReader } from '../../gateway/admin/log-event-reader.ts';
 import { operationsOf } from '../../gateway/admin/operations/operations.ts';
 import { packagedWebRoot } from '../../gateway/admin/routes/pages.ts';
+import { DefinitionDesk } from '../../gateway/definition/definition-desk.ts';
 import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
 import { ViewPlacement } from '../placement.ts';
@@ -85,6 +85,7 @@ async function startGateway({
       addressRate: config.rateAddress,
     },
   });
+  const definitions = new DefinitionDesk(timers);
   const operations = operationsOf({
     clock,
     timers,
@@ -93,7 +94,7 @@ async function startGateway({
     tokens,
     events: new LogEventReader(backend.log, showEvent),
     cluster: new DescribedCluster(viewLog),
-    parseDefinition,
+    parseDefinition: definitions.parse,
     admitAct: (player) => live.admitAct(player),
     readiness: checks,
     metrics: registry,
@@ -133,6 +134,7 @@ async function startGateway({
       await new Promise<void>((resolve) => timers.after(drainMs, resolve));
       live.close();
       router.close();
+      definitions.close();
       ingest.forceShutdown();
       await admin.close();
       viewLog.close();

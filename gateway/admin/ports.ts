@@ -78,12 +78,14 @@ export interface ClusterDescription {
   readonly operations: readonly object[];
 }
 
+/** Reads a definition without holding up anybody else. Rejects with BUSY when too many wait to be read. */
 export type DefinitionParser = (source: {
   text: string;
   format: 'json' | 'yaml';
-}) =>
+}) => Promise<
   | { readonly ok: true; readonly definition: object; readonly warnings: readonly string[] }
-  | { readonly ok: false; readonly errors: readonly Fault[] };
+  | { readonly ok: false; readonly errors: readonly Fault[] }
+>;
 
 export type ActAdmission = (playerId: string) => number;
 

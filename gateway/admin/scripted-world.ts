@@ -105,7 +105,7 @@ export class ScriptedWorld implements Route {
           vector: { 'n1@1': event.version },
         }),
       },
-      parseDefinition: ({ text }) => {
+      parseDefinition: async ({ text }) => {
         try {
           const definition = JSON.parse(text) as { title?: string };
           return definition.title

@@ -88,7 +88,7 @@ export function adminRpcs(ops: Operations): Record<keyof typeof AdminService, Rp
         throw new Problem('TOO_LARGE', 'the definition is too large: 1 MiB is allowed');
       const source = { text: request.definition, format: request.yaml ? ('yaml' as const) : ('json' as const) };
       const body = await keyed(call, 'createHunt', request.idempotencyKey, caller.sub, async (undertaking) =>
-        request.dryRun ? dryRun(ops, source) : await createHunt(ops, caller, source, undertaking),
+        request.dryRun ? await dryRun(ops, source) : await createHunt(ops, caller, source, undertaking),
       );
       return {
         huntId: body.hunt_id ?? 0,

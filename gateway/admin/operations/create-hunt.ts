@@ -17,11 +17,11 @@ export interface DefinitionSource {
   readonly format: 'json' | 'yaml';
 }
 
-export function checkDefinition(
+export async function checkDefinition(
   ops: Operations,
   source: DefinitionSource,
-): { definition: object; warnings: readonly string[] } {
-  const parsed = ops.ports.parseDefinition(source);
+): Promise<{ definition: object; warnings: readonly string[] }> {
+  const parsed = await ops.ports.parseDefinition(source);
   if (parsed.ok) return parsed;
   const first = parsed.errors[0];
   const more = parsed.errors.length > 1 ? ` (and ${parsed.errors.length - 1} more, see errors)` : '';
@@ -32,8 +32,8 @@ export function checkDefinition(
   );
 }
 
-export function dryRun(ops: Operations, source: DefinitionSource): Answer {
-  return { status: 200, body: { valid: true, warnings: checkDefinition(ops, source).warnings } };
+export async function dryRun(ops: Operations, source: DefinitionSource): Promise<Answer> {
+  return { status: 200, body: { valid: true, warnings: (await checkDefinition(ops, source)).warnings } };
 }
 
 /** Claims a join code, then creates the hunt. Every step may be done again with the same minted ids and has no second effect. */
@@ -43,7 +43,7 @@ export async function createHunt(
   source: DefinitionSource,
   { minted }: Undertaking,
 ): Promise<Answer> {
-  const { definition, warnings } = checkDefinition(ops, source);
+  const { definition, warnings } = await checkDefinition(ops, source);
   for (let tries = 1; ; tries++) {
     const huntId = tries === 1 ? minted.hunt_id : ops.mintHuntId();
     const joinCode = await claimCode(ops, huntId, minted.seed);

@@ -34,7 +34,7 @@ export const creationRoutes =
           throw new Problem('INVALID', 'the body must be a hunt definition in JSON or YAML: it is empty');
         return await replyKeyed(ops, request, reply, async (undertaking) =>
           request.query.dry_run === 'true'
-            ? dryRun(ops, source)
+            ? await dryRun(ops, source)
             : await createHunt(ops, request.caller as NonNullable<typeof request.caller>, source, undertaking),
         );
       },
