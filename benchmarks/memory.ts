@@ -189,6 +189,16 @@ async function bigHunt(cluster: ClusterProcess, players: number): Promise<object
   const joining = rssBytes(cluster.process(owner).pid);
   await delay(settleMs);
   const joined = rssBytes(cluster.process(owner).pid);
+  const page = Metrics.parse(await cluster.metrics(owner));
+  const inside = Object.fromEntries(
+    [
+      'hunt_page_cache_bytes',
+      'hunt_pages_dirty_bytes',
+      'nodejs_heap_size_used_bytes',
+      'nodejs_heap_size_total_bytes',
+      'nodejs_external_memory_bytes',
+    ].map((name) => [name, page.total(name)]),
+  );
   await cluster.stop();
   await cluster.restart();
   const clean = await firstActs(cluster, [hunt.hunt_id], () => SubmitLoad.playerId(players >> 1), 2);
@@ -202,6 +212,7 @@ async function bigHunt(cluster: ClusterProcess, players: number): Promise<object
     joined_per_s: rounded(joinedPerS, 0),
     owner_rss_mb_while_joining: mb(joining),
     owner_rss_mb: mb(joined),
+    owner_inside: inside,
     owner_rss_mb_after_restart: mb(after),
     after_clean_stop: clean,
     after_kill: killed,
