@@ -2,6 +2,7 @@
  * The gateway's gRPC side: HuntState (players' actions), Admin (as HTTP), and health. Messages of the hot path stay bytes;
  * all others are decoded in the handlers, so that damage is a catalogued status and not the library's.
  */
+
 import {
   type handleUnaryCall,
   Server,
@@ -12,6 +13,7 @@ import {
 } from '@grpc/grpc-js';
 import { AdminService } from '../../proto/generated/hunt/v1/admin.ts';
 import { HuntStateService } from '../../proto/generated/hunt/v1/ingest.ts';
+import { requestWithTokenName } from '../act/token-name.ts';
 import { authenticate } from '../admin/authorize.ts';
 import { type Operations, tooManyActs } from '../admin/operations/operations.ts';
 import { Problem } from '../admin/problem.ts';
@@ -110,7 +112,9 @@ async function submit(ops: Operations, call: SubmitCall): Promise<Buffer> {
   const waitMs = claims.role === 'player' ? ops.ports.admitAct(head.playerId) : 0;
   if (waitMs > 0) return refuse('RATE_LIMITED', tooManyActs, waitMs);
   return await new Promise<Buffer>((resolve) =>
-    ops.ports.route.submit(head.huntId, head.playerId, head.seq, request, (reply) => resolve(Buffer.from(reply))),
+    ops.ports.route.submit(head.huntId, head.playerId, head.seq, requestWithTokenName(request, claims), (reply) =>
+      resolve(Buffer.from(reply)),
+    ),
   );
 }
 

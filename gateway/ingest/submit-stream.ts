@@ -4,7 +4,9 @@
  * which the stream is read no further (I5). Requests of one player keep their order. Every request of a well-formed batch
  * is answered once, unless the client goes away.
  */
+
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { requestWithTokenName } from '../act/token-name.ts';
 import { type Operations, tooManyActs } from '../admin/operations/operations.ts';
 import { Problem } from '../admin/problem.ts';
 import type { Claims } from '../token/claims.ts';
@@ -114,7 +116,8 @@ export class SubmitStream {
   }
 
   #forward(head: RequestHead, bytes: Uint8Array): void {
-    this.#ops.ports.route.submit(head.huntId, head.playerId, head.seq, bytes, this.#reply);
+    const request = requestWithTokenName(bytes, this.#claims);
+    this.#ops.ports.route.submit(head.huntId, head.playerId, head.seq, request, this.#reply);
   }
 
   #release(huntId: number, error: unknown): void {

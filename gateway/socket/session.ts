@@ -4,6 +4,7 @@
  * Invariants: an `act` with valid seq and hunt is always answered; nothing of a hunt follows its `unsub`; after the
  * close frame nothing leaves.
  */
+
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { type CloseName, closeCodes } from '../../proto/close-code.ts';
@@ -12,6 +13,7 @@ import { type Action, SubmitRequest } from '../../proto/generated/hunt/v1/ingest
 import { actionFault } from '../act/action-fault.ts';
 import { inFlightMax } from '../act/player-lane.ts';
 import { actionType, replyJson } from '../act/reply.ts';
+import { withTokenName } from '../act/token-name.ts';
 import { type Subscriber, Subscription } from '../fan-out/subscription.ts';
 import { type Claims, claimsHunt } from '../token/claims.ts';
 import { Bucket } from './bucket.ts';
@@ -359,7 +361,7 @@ export class Session implements Subscriber {
       }
       const parsed = this.core.parseAction(fields.action);
       if (!parsed.ok) this.#nack(seq, hunt, 'INVALID', actionFault(parsed.errors));
-      else this.#submit(claims.sub, seq, hunt, parsed.action, now);
+      else this.#submit(claims.sub, seq, hunt, withTokenName(parsed.action, claims), now);
     }
   }
 

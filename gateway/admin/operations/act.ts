@@ -4,6 +4,7 @@ import type { Action } from '../../../proto/generated/hunt/v1/ingest.ts';
 import { SubmitRequest } from '../../../proto/generated/hunt/v1/ingest.ts';
 import { actionFault } from '../../act/action-fault.ts';
 import { actionType, nackReply, replyJson } from '../../act/reply.ts';
+import { withTokenName } from '../../act/token-name.ts';
 import type { Claims } from '../../token/claims.ts';
 import type { Answer } from '../idempotency.ts';
 import { type Fault, Problem } from '../problem.ts';
@@ -42,7 +43,12 @@ export async function act(ops: Operations, caller: Claims, huntId: number, body:
     const errors = parsed.errors.map(({ path, message }) => ({ path: `/action${path}`, message }));
     return answerOf(nackReply(to, 'INVALID', actionFault(parsed.errors)), undefined, errors);
   }
-  const request = SubmitRequest.encode({ huntId, playerId, seq: body.seq, action: parsed.action }).finish();
+  const request = SubmitRequest.encode({
+    huntId,
+    playerId,
+    seq: body.seq,
+    action: withTokenName(parsed.action, caller),
+  }).finish();
   const reply = await new Promise<Uint8Array>((resolve) =>
     ops.ports.route.submit(huntId, playerId, body.seq, request, resolve),
   );
