@@ -34,6 +34,8 @@ export interface Steered {
   status: Status;
   closes_at?: number;
   total?: number;
+  /** Of `publish`: the number of what was published. */
+  definition_version?: number;
 }
 
 export type Status = 'draft' | 'scheduled' | 'open' | 'paused' | 'closed';

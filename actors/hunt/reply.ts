@@ -100,6 +100,7 @@ function steered(events: readonly StoredEvent[], state: HuntState): Steered {
   const answer: Steered = { status: header.status };
   if (header.closesAt !== undefined) answer.closes_at = header.closesAt;
   const last = events[events.length - 1]!;
+  if (last.outcome?.$case === 'definitionPublished') answer.definition_version = last.outcome.value.definitionVersion;
   const progress: Progress | undefined =
     last.teamId !== '' ? state.row(teamRowId(last.teamId))?.member.progress : state.row(last.playerId)?.member.progress;
   if (progress !== undefined && progress.created > 0) answer.total = progress.points;

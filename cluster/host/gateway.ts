@@ -9,6 +9,7 @@ import { LogEventReader } from '../../gateway/admin/log-event-reader.ts';
 import { operationsOf } from '../../gateway/admin/operations/operations.ts';
 import { packagedWebRoot } from '../../gateway/admin/routes/pages.ts';
 import { DefinitionDesk } from '../../gateway/definition/definition-desk.ts';
+import { ShadowDesk } from '../../gateway/definition/shadow-desk.ts';
 import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
 import { ViewPlacement } from '../placement.ts';
@@ -86,6 +87,7 @@ async function startGateway({
     },
   });
   const definitions = new DefinitionDesk(timers);
+  const shadows = new ShadowDesk(backend.log, clock, timers);
   const operations = operationsOf({
     clock,
     timers,
@@ -95,6 +97,7 @@ async function startGateway({
     events: new LogEventReader(backend.log, showEvent),
     cluster: new DescribedCluster(viewLog),
     parseDefinition: definitions.parse,
+    shadowRun: (huntId, definition) => shadows.run(huntId, definition),
     admitAct: (player) => live.admitAct(player),
     readiness: checks,
     metrics: registry,
@@ -135,6 +138,7 @@ async function startGateway({
       live.close();
       router.close();
       definitions.close();
+      shadows.close();
       ingest.forceShutdown();
       await admin.close();
       viewLog.close();

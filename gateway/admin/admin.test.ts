@@ -172,6 +172,49 @@ describe('the HTTP interface', () => {
     await refused('FORBIDDEN', 'POST', '/v1/hunts', { token: player, body: '{' });
   });
 
+  it('publishes the next definition, or tells what would differ', async () => {
+    const at = `/v1/hunts/${hunt}/definition`;
+    const published = await call('PUT', at, {
+      token: designer,
+      body: definition,
+      headers: { 'idempotency-key': 'no matter what!' },
+    });
+    assert.deepEqual(
+      [published.status, published.json],
+      [200, { hunt_id: hunt, version: 4, definition_version: 2 }],
+      published.text,
+    );
+    assert.deepEqual(world.calls.at(-1)?.body, { definition, by: 'dora' });
+    const dry = await call('PUT', `${at}?dry_run=true`, { token: operator, body: definition });
+    assert.deepEqual(
+      [dry.status, dry.json],
+      [
+        200,
+        {
+          hunt_id: hunt,
+          events: 4,
+          differences: [{ version: 2, player: 'anna', was: 'StageCompleted', would_be: 'NOT_FOUND' }],
+          more: 0,
+        },
+      ],
+    );
+    for (const token of [undefined, player, stranger])
+      await refused(token === undefined ? 'UNAUTHENTICATED' : 'FORBIDDEN', 'PUT', at, {
+        body: definition,
+        ...(token === undefined ? {} : { token }),
+      });
+    await refused('HUNT_NOT_FOUND', 'PUT', '/v1/hunts/257/definition', { token: designer, body: definition });
+    await refused('INVALID', 'PUT', '/v1/hunts/0/definition', { token: designer, body: definition });
+    for (const body of ['', ' ', '{}', '{"title": ""}', 'x', undefined])
+      await refused('INVALID', 'PUT', at, { token: designer, body });
+    await refused('INVALID', 'PUT', `${at}?dry_run=maybe`, { token: designer, body: definition });
+    await refused('UNSUPPORTED_MEDIA', 'PUT', at, { token: designer, body: 'title: T', type: 'text/plain' });
+    await refused('TOO_LARGE', 'PUT', at, { token: designer, body: `{"title":"${'x'.repeat(1024 * 1024)}"}` });
+    await refused('METHOD_NOT_ALLOWED', 'POST', at, { token: designer, body: definition });
+    world.instead.set('publish', [{ ok: false, code: 'WRONG_STATE', message: 'the hunt is closed' }]);
+    await refused('WRONG_STATE', 'PUT', at, { token: designer, body: definition });
+  });
+
   it('answers a repetition under an Idempotency-Key with the first answer', async () => {
     const headers = { 'idempotency-key': 'k-1' };
     const first = await call('POST', '/v1/hunts', { token: designer, body: definition, headers });

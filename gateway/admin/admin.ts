@@ -14,7 +14,7 @@ import { faultReplier, rawFaultReplier, sendProblem } from './fault-reply.ts';
 import type { Operations } from './operations/operations.ts';
 import { PathMethods } from './path-methods.ts';
 import { Problem } from './problem.ts';
-import { creationRoutes, huntRoutes } from './routes/hunts.ts';
+import { definitionRoutes, huntRoutes } from './routes/hunts.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { playerRoutes } from './routes/players.ts';
 import { serviceRoutes } from './routes/service.ts';
@@ -97,7 +97,7 @@ export async function buildAdmin(ops: Operations, options: AdminOptions = {}): P
   const origins = new Set(options.origins);
   await app.register(cors, {
     origin: async (origin: string | undefined) => origin !== undefined && origins.has(origin),
-    methods: ['GET', 'HEAD', 'POST'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key'],
     exposedHeaders: ['location', 'idempotency-replayed', 'retry-after', 'www-authenticate'],
     strictPreflight: false,
@@ -124,13 +124,13 @@ export async function buildAdmin(ops: Operations, options: AdminOptions = {}): P
     request.caller = caller;
   });
   app.addHook('preValidation', async (request) => {
-    if (request.method === 'POST' && request.body === undefined) request.body = {};
+    if ((request.method === 'POST' || request.method === 'PUT') && request.body === undefined) request.body = {};
   });
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
   });
 
-  await app.register(creationRoutes(ops));
+  await app.register(definitionRoutes(ops));
   await app.register(huntRoutes(ops));
   await app.register(steeringRoutes(ops));
   await app.register(playerRoutes(ops));

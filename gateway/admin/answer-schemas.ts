@@ -19,6 +19,40 @@ const boardRow = z.looseObject({
 export const createdAnswer = documented(
   z.looseObject({ hunt_id: integer, join_code: z.string(), slot: integer, status, version: integer }),
 );
+/** `version` and `definition_version` of a published one; the rest of a dry run. */
+export const publishedAnswer = documented(
+  z.looseObject({
+    hunt_id: integer,
+    version: integer.optional(),
+    definition_version: integer.optional(),
+    warnings: z.array(z.string()).optional(),
+    events: integer.optional(),
+    differences: z
+      .array(
+        z.looseObject({
+          version: integer,
+          player: z.string(),
+          was: z.string(),
+          would_be: z.string(),
+          points_was: integer.optional(),
+          points_would_be: integer.optional(),
+        }),
+      )
+      .optional(),
+    more: integer.optional(),
+    ranks: z
+      .array(
+        z.looseObject({
+          player: z.string().optional(),
+          team: z.string().optional(),
+          was: integer.optional(),
+          would_be: integer.optional(),
+        }),
+      )
+      .optional(),
+    refused: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+  }),
+);
 export const huntAnswer = documented(
   z.looseObject({ hunt_id: integer, version: integer, lineage: z.string(), state: z.looseObject({}) }),
 );

@@ -1,5 +1,7 @@
 /** What the gateway's HTTP and gRPC need of others, in narrow ports; the host injects the real ones. */
 import type { Registry } from 'prom-client';
+import type { HuntDefinition } from '../../actors/hunt/definition.ts';
+import type { ShadowReport } from '../../actors/hunt/shadow-run.ts';
 import type { Event } from '../../proto/generated/hunt/v1/event.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Random } from '../../runtime/kernel/random.ts';
@@ -17,6 +19,8 @@ export interface AdminPorts {
   readonly events: EventReader;
   readonly cluster: ClusterView;
   readonly parseDefinition: DefinitionParser;
+  /** Decides a hunt's log again under another definition; rejects with a problem. */
+  readonly shadowRun: (huntId: number, definition: HuntDefinition) => Promise<ShadowReport>;
   /** Takes one act out of the bucket that the player's sockets use too: 0, or in how many ms it should come again. */
   readonly admitAct: ActAdmission;
   /** What this process needs to serve; asked by `/readyz` and `grpc.health.v1`. */

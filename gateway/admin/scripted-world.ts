@@ -58,6 +58,11 @@ export class ScriptedWorld implements Route {
       tokens: this.tokens,
       metrics: new Registry(),
       journal: { error: (facts) => this.faults.push(facts) },
+      shadowRun: async (huntId) => ({
+        events: this.hunts.get(huntId)?.version ?? 0,
+        differences: [{ version: 2, player: 'anna', was: 'StageCompleted', would_be: 'NOT_FOUND' }],
+        more: 0,
+      }),
       admitAct: (player) => this.players.take(player, this.now),
       readiness: () => this.checks,
       cluster: {
@@ -188,7 +193,10 @@ export class ScriptedWorld implements Route {
         return ok({ csv: 'rank,id\n1,anna\n' });
       default:
         hunt.version++;
-        return ok({ status: hunt.status, total: 7, closes_at: 99 }, hunt.version);
+        return ok(
+          { status: hunt.status, total: 7, closes_at: 99, ...(method === 'publish' ? { definition_version: 2 } : {}) },
+          hunt.version,
+        );
     }
   }
 

@@ -23,23 +23,28 @@ export async function readEvents(
   try {
     page = await ops.ports.events.read(huntId, from, limit, eventsPageBytesMax);
   } catch (error) {
-    if (error instanceof LogUnavailableError)
-      throw new Problem('BUSY', 'the log cannot be reached just now: try again');
-    if (error instanceof LogDamagedError)
-      throw new Problem(
-        'HUNT_UNREADABLE',
-        'a part of this hunt\'s log is damaged: an operator finds it with "hunt log verify"',
-      );
-    throw error;
+    throw logFault(error);
   }
   if (page.head === 0) throw huntNotFound(huntId);
-  if (from < page.oldest - 1) {
-    throw new Problem('TRIMMED', `events before version ${page.oldest} are archived: read on from ${page.oldest - 1}`, {
-      members: { oldest: page.oldest },
-    });
-  }
+  if (from < page.oldest - 1) throw trimmed(page.oldest);
   const last = page.events.at(-1)?.version ?? from;
   return { ...page, next: last < page.head && page.events.length > 0 ? last : undefined };
+}
+
+export const trimmed = (oldest: number): Problem =>
+  new Problem('TRIMMED', `events before version ${oldest} are archived: read on from ${oldest - 1}`, {
+    members: { oldest },
+  });
+
+/** What a failed read of the log is to the caller; anything else stays what it is. */
+export function logFault(error: unknown): unknown {
+  if (error instanceof LogUnavailableError) return new Problem('BUSY', 'the log cannot be reached just now: try again');
+  if (error instanceof LogDamagedError)
+    return new Problem(
+      'HUNT_UNREADABLE',
+      'a part of this hunt\'s log is damaged: an operator finds it with "hunt log verify"',
+    );
+  return error;
 }
 
 /** The page's events as the designer's API shows them. */

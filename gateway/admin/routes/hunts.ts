@@ -1,18 +1,26 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { boardAnswer, createdAnswer, eventsAnswer, huntAnswer } from '../answer-schemas.ts';
+import { boardAnswer, createdAnswer, eventsAnswer, huntAnswer, publishedAnswer } from '../answer-schemas.ts';
 import { parseDefinitionBodies } from '../body-parsers.ts';
 import { replyKeyed } from '../keyed-reply.ts';
 import { createHunt, type DefinitionSource, dryRun } from '../operations/create-hunt.ts';
 import type { Operations } from '../operations/operations.ts';
+import { publishDefinition, shadowPublish } from '../operations/publish-definition.ts';
 import { readEvents, showEvents } from '../operations/read-events.ts';
 import { exportCsv, scoreboard, showHunt, showOwn } from '../operations/read-hunt.ts';
 import { Problem } from '../problem.ts';
 import { creatorsDoor, designersDoor, inHunt, playersDoor } from '../request-context.ts';
 import { createQuery, eventsQuery, scoreboardQuery, showQuery } from '../schemas.ts';
 
-/** Creating hunts, with bodies that stay text. */
-export const creationRoutes =
+function sourceOf(body: unknown): DefinitionSource {
+  const source = body as DefinitionSource | undefined;
+  if (typeof source?.text !== 'string' || source.text.trim() === '')
+    throw new Problem('INVALID', 'the body must be a hunt definition in JSON or YAML: it is empty');
+  return source;
+}
+
+/** Creating hunts and publishing definitions, with bodies that stay text. */
+export const definitionRoutes =
   (ops: Operations): FastifyPluginAsyncZod =>
   async (app) => {
     parseDefinitionBodies(app);
@@ -29,14 +37,39 @@ export const creationRoutes =
         },
       },
       async (request, reply) => {
-        const source = request.body as DefinitionSource | undefined;
-        if (typeof source?.text !== 'string' || source.text.trim() === '')
-          throw new Problem('INVALID', 'the body must be a hunt definition in JSON or YAML: it is empty');
+        const source = sourceOf(request.body);
         return await replyKeyed(ops, request, reply, async (undertaking) =>
           request.query.dry_run === 'true'
             ? await dryRun(ops, source)
             : await createHunt(ops, request.caller as NonNullable<typeof request.caller>, source, undertaking),
         );
+      },
+    );
+
+    app.put(
+      '/v1/hunts/:id/definition',
+      {
+        config: { door: designersDoor },
+        schema: {
+          summary:
+            "Publish the next version of a hunt's definition; dry run: decide its log again under it, and compare",
+          tags: ['hunts'],
+          querystring: createQuery,
+          consumes: ['application/json', 'application/yaml'],
+          response: { 200: publishedAnswer },
+        },
+      },
+      async (request, reply) => {
+        const { caller, huntId } = inHunt(request);
+        const source = sourceOf(request.body);
+        const { status, body } =
+          request.query.dry_run === 'true'
+            ? await shadowPublish(ops, huntId, source)
+            : await publishDefinition(ops, caller, huntId, source);
+        return await reply
+          .code(status as 200)
+          .serializer(JSON.stringify)
+          .send(body);
       },
     );
   };
