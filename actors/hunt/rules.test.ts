@@ -245,6 +245,11 @@ describe('designer verbs', () => {
     h.refusedVerb('open', {}, 'WRONG_STATE');
   });
 
+  it('say by their names what can be voided', () => {
+    const { refusal } = hunt({}).command('void', { by: 'dora', version: 1, reason: 'r' });
+    assert.match(refusal?.message ?? '', /choose one of StageCompleted, TreasureClaimed, HintTaken/);
+  });
+
   it('make no second hunt under one id', () => {
     const h = hunt({});
     assert.equal(

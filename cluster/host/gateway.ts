@@ -12,6 +12,7 @@ import { DefinitionDesk } from '../../gateway/definition/definition-desk.ts';
 import { ShadowDesk } from '../../gateway/definition/shadow-desk.ts';
 import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
+import { routeUpgrades } from '../../gateway/socket/upgrade.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
@@ -111,10 +112,7 @@ async function startGateway({
             createTlsServer({ ...options, ...tls }, listener) as unknown as Server,
         };
   const admin = await buildAdmin(operations, { origins: config.origins, webRoot: packagedWebRoot(), ...makeServer });
-  admin.server.on('upgrade', (request, socket, head) => {
-    if ((request.url ?? '').split('?', 1)[0] === '/v1/socket') live.handleUpgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-  });
+  routeUpgrades(admin.server, live);
   await admin.listen({ host: config.host, port: config.httpPort });
   const { buildIngest } = await import('../../gateway/ingest/ingest.ts');
   const ingest = buildIngest(operations);

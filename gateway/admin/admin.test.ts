@@ -389,6 +389,21 @@ describe('the HTTP interface', () => {
       total: 7,
     });
     assert.deepEqual((await verb('announce', { text: 'Rain\nis coming' })).json, { hunt_id: hunt, version: 7 });
+    const sentenceOf = async (name: string, body: unknown) =>
+      (await refused('INVALID', 'POST', `/v1/hunts/${hunt}/${name}`, { token: designer, body })).json.detail;
+    assert.equal(await sentenceOf('announce', {}), 'text: is required: add it as a text');
+    assert.equal(await sentenceOf('announce', { text: 5 }), 'text: must be a text: correct it');
+    assert.equal(await sentenceOf('announce', '[]'), 'body: must be an object: correct it');
+    assert.equal(await sentenceOf('extend', { minutes: 0 }), 'minutes: must be at least 1: raise it');
+    assert.equal(
+      (await refused('INVALID', 'GET', `/v1/hunts/${hunt}/events?from=1&from=2`, { token: designer })).json.detail,
+      'from: must be a text, and given once: correct it',
+    );
+    await refused('UNSUPPORTED_MEDIA', 'POST', `/v1/hunts/${hunt}/announce`, {
+      token: designer,
+      body: { text: 'x' },
+      headers: { 'content-encoding': 'gzip' },
+    });
     const bad: [string, unknown][] = [
       ['adjust', {}],
       ['adjust', { player: 'a', points: 5 }],

@@ -7,10 +7,11 @@ import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerRes
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { authenticate, passDoor } from './authorize.ts';
 import { bodyBytesMax, parseJsonBodies } from './body-parsers.ts';
 import { faultReplier, rawFaultReplier, sendProblem } from './fault-reply.ts';
+import { validatorCompiler } from './judge.ts';
 import type { Operations } from './operations/operations.ts';
 import { PathMethods } from './path-methods.ts';
 import { Problem } from './problem.ts';

@@ -9,6 +9,9 @@ export const definitionBytesMax = 1024 * 1024;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function textOf(request: FastifyRequest, body: Buffer): string {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity')
+    throw new Problem('UNSUPPORTED_MEDIA', 'compressed bodies are not read: leave Content-Encoding out');
   request.bodyHash = createHash('sha256').update(body).digest();
   try {
     return utf8.decode(body);

@@ -10,19 +10,7 @@ export const problemType = 'application/problem+json; charset=utf-8';
 /** Whatever was thrown, as a problem; undefined if it is a fault of ours. */
 export function asProblem(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
-  const { code, statusCode, validation, validationContext } = (error ?? {}) as Partial<FastifyError>;
-  if (validation !== undefined) {
-    const errors = validation.map((one) => ({
-      path: one.instancePath === '/' ? '' : one.instancePath,
-      message: one.message ?? 'is not as it must be',
-    }));
-    const first = errors[0];
-    const where =
-      first === undefined
-        ? ''
-        : `${first.path.slice(1).replaceAll('/', '.') || (validationContext ?? 'body')}: ${first.message}`;
-    return new Problem('INVALID', where, { errors });
-  }
+  const { code, statusCode } = (error ?? {}) as Partial<FastifyError>;
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Problem('TOO_LARGE', 'the body is too large: 64 KiB are allowed, 1 MiB for a definition');
@@ -35,6 +23,8 @@ export function asProblem(error: unknown): Problem | undefined {
       return new Problem('INVALID', 'the body is not as long as Content-Length says');
     case 'FST_ERR_BAD_URL':
       return new Problem('INVALID', 'the path is not well percent-encoded');
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new Problem('INVALID', 'a part of the path is too long: no id has more than 64 characters');
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     if (statusCode === 404) return new Problem('NOT_FOUND', 'there is nothing at this path');

@@ -27,8 +27,8 @@ export const id = z.string().regex(idPattern, { message: 'must be 1 to 64 of A-Z
 const integer = (min: number, max: number) =>
   z
     .int({ message: `must be a whole number from ${min} to ${max}` })
-    .min(min, { message: `must be at least ${min}` })
-    .max(max, { message: `must be at most ${max}` });
+    .min(min, { message: `must be at least ${min}: raise it` })
+    .max(max, { message: `must be at most ${max}: lower it` });
 const numeral = (name: string, min: number, max: number) =>
   z
     .string()
@@ -107,13 +107,3 @@ export const problemSchema = z
     instance: z.string(),
   })
   .describe('RFC 9457 problem');
-
-/** A zod error as the faults of an INVALID. */
-export function faultsOfIssues(
-  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
-): { path: string; message: string }[] {
-  return issues.map((issue) => ({
-    path: issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
-    message: issue.message,
-  }));
-}

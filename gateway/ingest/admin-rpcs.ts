@@ -1,6 +1,5 @@
 /** The Admin service, one for one with HTTP: the same operations, read from and written to the proto messages. */
 import { createHash } from 'node:crypto';
-import type { z } from 'zod';
 import { isErrorCode } from '../../proto/error-code.ts';
 import {
   AdminService,
@@ -17,6 +16,7 @@ import {
 import { authenticate, type Door, passDoor } from '../admin/authorize.ts';
 import { definitionBytesMax } from '../admin/body-parsers.ts';
 import type { Answer } from '../admin/idempotency.ts';
+import { judge } from '../admin/judge.ts';
 import { createPlayer, joinByCode } from '../admin/operations/admit-player.ts';
 import { createHunt, dryRun } from '../admin/operations/create-hunt.ts';
 import type { Operations } from '../admin/operations/operations.ts';
@@ -26,14 +26,7 @@ import { type Steering, steerHunt } from '../admin/operations/steer-hunt.ts';
 import { Problem } from '../admin/problem.ts';
 import { creatorsDoor, designersDoor, operatorsDoor, playersDoor } from '../admin/request-context.ts';
 import { verbBodies } from '../admin/routes/steering.ts';
-import {
-  eventsRowsMax,
-  faultsOfIssues,
-  joinBody,
-  pageRowsDefault,
-  pageRowsMax,
-  playersBody,
-} from '../admin/schemas.ts';
+import { eventsRowsMax, joinBody, pageRowsDefault, pageRowsMax, playersBody } from '../admin/schemas.ts';
 import type { Claims } from '../token/claims.ts';
 
 export interface RpcCall {
@@ -180,11 +173,11 @@ export function adminRpcs(ops: Operations): Record<keyof typeof AdminService, Rp
     createPlayer: async (call) => {
       const request = decode(CreatePlayerRequest, call.request);
       await enter(call, designersDoor, request.huntId);
-      const body = checked(playersBody, { player: request.player || undefined, name: request.name || undefined });
+      const body = judge(playersBody, { player: request.player || undefined, name: request.name || undefined });
       return tokenOf(await createPlayer(ops, request.huntId, body, { minted: mintedOnce(ops) }));
     },
     join: async (call) => {
-      const body = checked(joinBody, decode(JoinRequest, call.request));
+      const body = judge(joinBody, decode(JoinRequest, call.request));
       return tokenOf(await joinByCode(ops, call.address, body, { minted: mintedOnce(ops) }));
     },
     getCluster: async (call) => {
@@ -212,20 +205,6 @@ function decode<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Uint8Array): 
   }
 }
 
-function checked<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const errors = faultsOfIssues(parsed.error.issues);
-  const first = errors[0];
-  throw new Problem(
-    'INVALID',
-    first === undefined
-      ? 'the request is malformed'
-      : `${first.path.slice(1).replaceAll('/', '.') || 'request'}: ${first.message}`,
-    { errors },
-  );
-}
-
 function limitOf(limit: number, max: number): number {
   if (limit > max) throw new Problem('INVALID', `limit must be a whole number from 1 to ${max}`);
   return limit === 0 ? pageRowsDefault : limit;
@@ -246,7 +225,7 @@ function steeringOf(request: SteerRequest): Steering {
     ...(request.text === '' ? {} : { text: request.text }),
     points: request.points,
   };
-  return { verb, body: checked(verbBodies[verb as Steering['verb']], body) } as Steering;
+  return { verb, body: judge(verbBodies[verb as Steering['verb']], body) } as Steering;
 }
 
 function timeText(ms: number): string {

@@ -175,6 +175,7 @@ describe('the gRPC interface', () => {
       assert.equal(await nack(request(0)), 'INVALID');
       for (const id of ['a b', '@system', '', 'x'.repeat(65), 'é'])
         assert.equal(await nack(request(1, { player_id: id })), 'INVALID');
+      assert.equal(await nack(request(1, { action: { scan: { code: 'x'.repeat(17_000) } } })), 'INVALID');
       world.instead.set('access', [{ ok: false, code: 'UNAVAILABLE', message: 'no owner answered' }]);
       world.addHunt(99);
       assert.equal(await nack(request(1, { hunt_id: 99 })), 'BUSY');

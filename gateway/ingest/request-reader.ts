@@ -10,6 +10,8 @@ import { Nack } from '../../proto/generated/hunt/v1/ingest.ts';
 /** Requests in one SubmitBatch. */
 export const batchRequestsMax = 1_000;
 const idBytesMax = 64;
+/** Of one request, as of a message on a socket: no action comes near it. */
+export const requestBytesMax = 16 * 1024;
 
 /** The bytes are no protobuf message of the expected kind: there is nobody to answer. */
 export class FramingError extends Error {
@@ -136,6 +138,8 @@ export function readHead(bytes: Uint8Array, start = 0, end = bytes.length): Requ
     fault = 'player_id must be 1 to 64 of A-Z a-z 0-9 _ . : -';
   else if (huntId < 1 || huntId > Number.MAX_SAFE_INTEGER) fault = 'hunt_id must be a whole number from 1 to 2^53-1';
   else if (seq < 1 || seq > Number.MAX_SAFE_INTEGER) fault = 'seq must be a whole number from 1 to 2^53-1';
+  else if (end - start > requestBytesMax)
+    fault = `a request has at most ${requestBytesMax} bytes (16 KiB), this one has ${end - start}: shorten the action's texts`;
   const playerId = fault === undefined ? latin1(bytes, idStart, idEnd) : '';
   return { huntId, playerId, seq, fault };
 }

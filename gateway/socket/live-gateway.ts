@@ -86,6 +86,9 @@ export class LiveGateway {
       maxPayload: messageBytesMax,
       handleProtocols: (offered) => codecOf(offered)?.protocol ?? false,
     });
+    this.#server.on('wsClientError', (error, socket) =>
+      refuse(socket, { status: 400, code: 'INVALID', detail: `${error.message}: open a WebSocket as in RFC 6455.` }),
+    );
     this.#admission = new Admission(
       config,
       clock,

@@ -14,6 +14,8 @@ export const voidable: ReadonlySet<OutcomeName> = new Set<OutcomeName>([
   'playerDisqualified',
 ]);
 
+const voidableTypes = [...voidable].map((name) => name.charAt(0).toUpperCase() + name.slice(1)).join(', ');
+
 /** Takes back one event; later ones stand. The event taken back travels in the new one, so that folding needs no second read. */
 export function decideVoid(
   scene: Scene,
@@ -26,7 +28,7 @@ export function decideVoid(
   if (!voidable.has(event.outcome.$case))
     return refused(
       'WRONG_STATE',
-      `event ${version} is of a type that cannot be voided: choose one of ${[...voidable].join(', ')}`,
+      `event ${version} is of a type that cannot be voided: choose one of ${voidableTypes}`,
     );
   if (header.voided.has(version)) return refused('ALREADY_DONE', `event ${version} has been voided already`);
   if (header.voided.size >= voidsMax)
