@@ -34,7 +34,7 @@ export const submitCodec: SubmitCodec<HuntAction> = {
     const faults = checkAction(action);
     if (faults.length > 0)
       return { ...envelope, fingerprint: 0, action: invalid(faults.map(({ message }) => message).join('; ')) };
-    return { ...envelope, fingerprint: fingerprint(action), action: action.action };
+    return { actorId: huntId, player: playerId, seq, fingerprint: fingerprint(action), action: action.action };
   },
   encodeAck(actorId, player, seq, { version, events, duplicate, result }) {
     const fields: ResultFields = result;
