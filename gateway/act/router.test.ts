@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
+import { huntActor } from '../../actors/hunt/actor.ts';
+import { joinCodeActor } from '../../actors/join-code/actor.ts';
+import { requestKeyActor } from '../../actors/request-key/actor.ts';
 import {
   SubmitRequest as Request,
   SubmitBatch,
@@ -13,7 +16,7 @@ import { FrameReader, frame, frameType } from '../../runtime/link/frame.ts';
 import { inFlightMax } from './player-lane.ts';
 import { nackReply } from './reply.ts';
 import type { NodeAddress } from './route.ts';
-import { answerMsMax, Router } from './router.ts';
+import { answerMsMax, Router, reads, waitingBytesMax } from './router.ts';
 
 /** A node at the other end of a link, answering as the test says. */
 class TestNode {
@@ -288,5 +291,28 @@ describe('the router', () => {
     await world.pass(300);
     again?.replyCall(again.calls[1]?.number ?? -1, { version: 9, body: Buffer.from('{"x":1}') });
     assert.deepEqual(await read, { ok: true, version: 9, body: { x: 1 } });
+  });
+
+  it('knows exactly the queries that there are as reads', () => {
+    const kinds = [huntActor, joinCodeActor, requestKeyActor] as const;
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(reads).map(([kind, names]) => [kind, [...names].sort()])),
+      Object.fromEntries(kinds.map(({ kind, queries }) => [kind, Object.keys(queries).sort()])),
+    );
+  });
+
+  it('holds no more bytes of commands and calls that wait than it may', async () => {
+    world.owner = undefined;
+    const body = { definition: 'x'.repeat(1024 * 1024) };
+    const calls = Array.from({ length: waitingBytesMax / 1024 / 1024 }, () =>
+      world.router.call({ kind: 'hunt', id: 7 }, 'publish', body),
+    );
+    const refused = await world.router.call({ kind: 'hunt', id: 7 }, 'access', {});
+    assert.deepEqual(refused.ok ? '' : refused.code, 'BUSY');
+    assert.equal(codeOf(world.submit('ann', 1).replies[0]), 'BUSY');
+    await world.pass(answerMsMax + 200);
+    assert.ok((await Promise.all(calls)).every((outcome) => !outcome.ok && outcome.code === 'BUSY'));
+    // All were answered, and there is room again.
+    assert.deepEqual(world.submit('ann', 2).replies, []);
   });
 });

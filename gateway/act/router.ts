@@ -1,6 +1,6 @@
 /**
- * The way to the actors. Owns: the links, every unanswered command and call, and the wait for an owner. Does not own:
- * the view (it asks {@link Placement}) and what commands mean.
+ * The way to the actors. Owns: the links, and every unanswered command and call. Does not own: the wait for an owner
+ * ({@link WaitingWork}), the view (it asks {@link Placement}) and what commands mean.
  * Invariants: each command is answered once, within {@link answerMsMax}; a player's commands keep their order across
  * retries; a reply counts only from the node that owns the slot under the present view (an older owner may not know that
  * it was replaced); BUSY says "surely not sent", UNAVAILABLE "unknown" (I4 makes a resend with the same seq safe).
@@ -17,32 +17,26 @@ import type { Envelope, Pending, PendingCall, PendingCommand } from './pending.t
 import { inFlightMax, PlayerLane } from './player-lane.ts';
 import { detailOf, nackIn, nackReply } from './reply.ts';
 import type { CallOutcome, Placement, Route } from './route.ts';
+import { WaitingWork } from './waiting-work.ts';
 
 /** A command or call is answered within this time, whatever happens. */
 export const answerMsMax = 10_000;
-/** Commands without an answer in one gateway. */
+/** Commands and calls without an answer in one gateway. */
 export const pendingCommandsMax = 100_000;
-/** Bytes of the commands that wait for an owner. */
+/** Bytes of the commands and calls that wait for an owner. */
 export const waitingBytesMax = 32 * 1024 * 1024;
-const retryMsMin = 15;
-const retryMsMax = 250;
-const calmMs = 1_000;
+const restMsMin = 15;
+const restMsMax = 250;
 /** A node's BUSY is "surely not done": a slot that is being taken, an actor that starts again. So long it is waited out. */
 export const busyPatienceMs = 2_000;
 const sweepMs = 100;
 
-/** Queries of the hunt, code and key actors: a second try of these changes nothing. */
-const reads: ReadonlySet<string> = new Set([
-  'access',
-  'views',
-  'show',
-  'board',
-  'scoreboard',
-  'export',
-  'get',
-  'find',
-  'lookup',
-]);
+/** The actors' queries by kind: a second try of these changes nothing. */
+export const reads: Readonly<Record<string, ReadonlySet<string>>> = {
+  hunt: new Set(['access', 'views', 'show', 'board', 'scoreboard', 'export']),
+  code: new Set(['get']),
+  key: new Set(['get']),
+};
 
 export interface RouterParts {
   readonly placement: Placement;
@@ -55,8 +49,6 @@ export interface RouterParts {
   readonly name: string;
   /** A node has seen a newer view than ours: read it. */
   readonly newerView?: (view: number) => void;
-  /** Besides the known ones: what is a read. */
-  readonly isRead?: (kind: string, method: string) => boolean;
 }
 
 export class Router implements Route {
@@ -64,19 +56,21 @@ export class Router implements Route {
   /** Unanswered, in the order of arrival, which is the order of deadlines. */
   readonly #pending = new Map<number, Pending>();
   readonly #lanes = new Map<string, PlayerLane>();
-  readonly #waiting = new Map<Slot, Pending[]>();
+  readonly #waiting: WaitingWork;
   /** When a node that refused a connection may be tried again. */
   readonly #restUntil = new Map<string, { at: number; failures: number }>();
-  #waitingBytes = 0;
   #serial = 0;
-  #retryMs = retryMsMin;
-  #waitedAt = Number.NEGATIVE_INFINITY;
-  #retry: (() => void) | undefined;
   #sweep: (() => void) | undefined;
   #closed = false;
   readonly #unlisten: () => void;
 
   constructor(private readonly parts: RouterParts) {
+    this.#waiting = new WaitingWork({
+      clock: parts.clock,
+      timers: parts.timers,
+      jitter: (ms) => this.#jitter(ms),
+      linkOf: (slot) => this.#linkOf(slot),
+    });
     this.#unlisten = parts.placement.onChange(() => this.#viewChanged());
   }
 
@@ -95,7 +89,7 @@ export class Router implements Route {
       );
       return;
     }
-    if (this.#closed || this.#pending.size >= pendingCommandsMax || this.#waitingBytes >= waitingBytesMax) {
+    if (this.#closed || this.#full) {
       done(
         nackReply(
           to,
@@ -107,8 +101,7 @@ export class Router implements Route {
       return;
     }
     const slot = slotOf(huntId);
-    const waiting = this.#waiting.get(slot);
-    const link = waiting === undefined ? this.#linkOf(slot) : undefined;
+    const link = this.#waiting.has(slot) ? undefined : this.#linkOf(slot);
     if (link?.full) {
       done(
         nackReply(to, 'BUSY', 'The link to the owner of this hunt is full: send this one again.', this.#jitter(500)),
@@ -142,16 +135,18 @@ export class Router implements Route {
     else {
       command.envelope = ownCopy(command);
       command.at = 0;
-      this.#wait(command);
+      this.#waiting.add(command);
     }
   }
 
   call(stream: StreamId, method: string, body: unknown): Promise<CallOutcome> {
-    if (this.#closed)
+    if (this.#closed || this.#full)
       return Promise.resolve({
         ok: false,
         code: 'BUSY',
-        message: 'The gateway is closing: send this again.',
+        message: this.#closed
+          ? 'The gateway is closing: send this again.'
+          : 'The gateway has as much under way as it may: send this again.',
         retryMs: 1000,
       });
     return new Promise((resolve) => {
@@ -165,15 +160,19 @@ export class Router implements Route {
         stream,
         method,
         payload: Buffer.from(JSON.stringify(body ?? {})),
-        read: reads.has(method) || this.parts.isRead?.(stream.kind, method) === true,
+        read: reads[stream.kind]?.has(method) === true,
         done: (reply) => resolve(outcomeOf(reply)),
       };
       this.#pending.set(call.serial, call);
       this.#watch();
       const link = this.#waiting.has(call.slot) ? undefined : this.#linkOf(call.slot);
       if (link !== undefined) link.call(call);
-      else this.#wait(call);
+      else this.#waiting.add(call);
     });
+  }
+
+  get #full(): boolean {
+    return this.#pending.size >= pendingCommandsMax || this.#waiting.bytes >= waitingBytesMax;
   }
 
   /** Answers everything that is under way and ends the links. */
@@ -181,7 +180,7 @@ export class Router implements Route {
     if (this.#closed) return;
     this.#closed = true;
     this.#unlisten();
-    this.#retry?.();
+    this.#waiting.close();
     this.#sweep?.();
     const links = [...this.#links.values()];
     for (const link of links) link.end();
@@ -222,7 +221,7 @@ export class Router implements Route {
   #lost(link: NodeLink, work: readonly Pending[]): void {
     this.#links.delete(link.key);
     const failures = (this.#restUntil.get(link.key)?.failures ?? 0) + 1;
-    const rest = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(failures, 6));
+    const rest = Math.min(restMsMax, restMsMin * 2 ** Math.min(failures, 6));
     this.#restUntil.set(link.key, { failures, at: this.parts.clock.monotonic() + this.#jitter(rest) });
     if (this.#closed) return;
     for (const item of work) this.#again(item);
@@ -239,7 +238,7 @@ export class Router implements Route {
         return;
       }
     }
-    this.#wait(work);
+    this.#waiting.add(work);
   }
 
   #viewChanged(): void {
@@ -265,60 +264,7 @@ export class Router implements Route {
     }
     for (const key of this.#restUntil.keys()) if (!known.has(key)) this.#restUntil.delete(key);
     for (const [key, link] of [...this.#links]) if (!known.has(key) && link.unanswered === 0) link.end();
-    this.#retryMs = retryMsMin;
-    this.#sendWaiting();
-  }
-
-  // --- waiting -----------------------------------------------------------------------------------------------------
-
-  #wait(work: Pending): void {
-    work.where = 'waiting';
-    const now = this.parts.clock.monotonic();
-    // A new trouble is looked at soon, a lasting one less and less often.
-    if (now - this.#waitedAt > calmMs) this.#retryMs = retryMsMin;
-    this.#waitedAt = now;
-    let list = this.#waiting.get(work.slot);
-    if (list === undefined) {
-      list = [];
-      this.#waiting.set(work.slot, list);
-    }
-    list.push(work);
-    if (work.kind === 'command') this.#waitingBytes += work.length;
-    this.#retryLater();
-  }
-
-  #retryLater(): void {
-    if (this.#retry !== undefined || this.#closed) return;
-    this.#retry = this.parts.timers.after(this.#jitter(this.#retryMs), () => {
-      this.#retry = undefined;
-      this.#retryMs = Math.min(retryMsMax, this.#retryMs * 1.5);
-      this.#sendWaiting();
-    });
-  }
-
-  /** Sends what waits for a slot that has an owner now, in the order of arrival. */
-  #sendWaiting(): void {
-    if (this.#closed) return;
-    for (const [slot, list] of [...this.#waiting]) {
-      const link = this.#linkOf(slot);
-      if (link === undefined) {
-        this.#waiting.set(
-          slot,
-          list.filter((work) => work.where !== 'done'),
-        );
-        continue;
-      }
-      this.#waiting.delete(slot);
-      list.sort((a, b) => a.serial - b.serial);
-      for (const work of list) {
-        if (work.where !== 'waiting') continue;
-        if (work.kind === 'command') this.#waitingBytes -= work.length;
-        if (link.state === 'closed') this.#wait(work);
-        else if (work.kind === 'command') link.submit(work);
-        else link.call(work);
-      }
-    }
-    if (this.#waiting.size > 0) this.#retryLater();
+    this.#waiting.tryNow();
   }
 
   // --- answers -----------------------------------------------------------------------------------------------------
@@ -335,7 +281,7 @@ export class Router implements Route {
       const moving = this.#isMoving(nack.code, command);
       if (moving || !this.#ownedBy(link, command.slot) || command.lane.overtook(command)) {
         // Surely not done by this try; what an earlier one did stays unknown.
-        this.#wait(command);
+        this.#waiting.add(command);
         return;
       }
     }
@@ -347,7 +293,7 @@ export class Router implements Route {
     if (call.where === 'done') return;
     const moving = this.#isMoving(reply.code, call);
     if (moving || (call.read && !this.#ownedBy(link, call.slot))) {
-      this.#wait(call);
+      this.#waiting.add(call);
       return;
     }
     this.#settle(call);
@@ -361,7 +307,7 @@ export class Router implements Route {
   }
 
   #settle(work: Pending): void {
-    if (work.where === 'waiting' && work.kind === 'command') this.#waitingBytes -= work.length;
+    this.#waiting.leave(work);
     work.where = 'done';
     this.#pending.delete(work.serial);
     if (work.kind === 'command') {
