@@ -1,6 +1,6 @@
 /**
  * One hunt's subscribers on this gateway. Owns: the feed subscription, the latest events, who stands where, and when
- * whom to serve. Does not own: bytes (audience-frame), history (replay-block), views (me), places (board).
+ * whom to serve. Does not own: bytes (audience-frame), who is behind (catching-up), history (replay-block), views (me), places (board).
  * Invariants: only committed records are shown (I1: the feed and the log deliver nothing else); what a socket was sent
  * ends exactly at its cursor (I6); a socket that lags keeps nothing here but its cursor (I5).
  */
@@ -8,10 +8,11 @@ import type { Version } from '../../proto/ids.ts';
 import type { Cancel } from '../../runtime/kernel/timer.ts';
 import type { LogRecord } from '../../runtime/log/event-log.ts';
 import type { Subscription as FeedSubscription } from '../../runtime/log/feed.ts';
-import { type Codec, framed, wsFrame } from '../socket/frame.ts';
+import { type Codec, framed } from '../socket/frame.ts';
 import { Arrival } from './arrival.ts';
 import type { EvFrame, SharedEvent } from './audience-frame.ts';
 import { SharedBoard } from './board.ts';
+import { CatchingUp } from './catching-up.ts';
 import type { FanOutParts } from './fan-out-parts.ts';
 import { LiveBatch } from './live-batch.ts';
 import { PrivateViews } from './me.ts';
@@ -21,7 +22,6 @@ import type { ResetReason, Subscription } from './subscription.ts';
 /** Events that stay in memory once everybody has them. */
 const settledEvents = 64;
 const feedRetryMs = 500;
-const loadRetryMs = 300;
 /** Sockets between two looks at the clock. */
 const writesPerLook = 16;
 /** From so many on, an event for everybody is shared in `own` behind a shared `live`. */
@@ -37,7 +37,7 @@ export class Hub implements Live {
   readonly #own = new Set<Subscription>();
   #ownDirty = new Set<Subscription>();
   #state: FeedState = { kind: 'opening' };
-  #batch: LiveBatch;
+  batch: LiveBatch;
   #filling = false;
   #wanted = 0;
   #visiting = -1;
@@ -49,6 +49,7 @@ export class Hub implements Live {
   #boardHead = -1;
   hot = false;
   readonly arrival: Arrival;
+  readonly #catchingUp: CatchingUp;
   readonly me: PrivateViews;
   readonly board: SharedBoard;
 
@@ -57,15 +58,16 @@ export class Hub implements Live {
     readonly parts: FanOutParts,
   ) {
     const of = (player: string): readonly Subscription[] => this.#players.get(player) ?? [];
-    this.#batch = new LiveBatch(hunt, 0, this.#encoded);
+    this.batch = new LiveBatch(hunt, 0, this.encoded);
     this.me = new PrivateViews(hunt, parts, of, (sub, team, version) => this.setTeam(sub, team, version));
     this.board = new SharedBoard(hunt, parts, this.subscriptions, of);
     this.arrival = new Arrival(this);
+    this.#catchingUp = new CatchingUp(this);
     void this.#open();
   }
 
   get head(): number {
-    return this.#batch.head;
+    return this.batch.head;
   }
   get isOpen(): boolean {
     return this.#state.kind === 'open';
@@ -131,7 +133,7 @@ export class Hub implements Live {
         return;
       }
       // Records may have come before the promise was looked at: they are in the log as well.
-      this.#batch = new LiveBatch(this.hunt, feed.head, this.#encoded);
+      this.batch = new LiveBatch(this.hunt, feed.head, this.encoded);
       this.#state = { kind: 'open', feed };
       if (this.#wanted > feed.head) this.#reach(this.#wanted);
       this.arrival.go();
@@ -182,7 +184,7 @@ export class Hub implements Live {
     try {
       for (const event of this.parts.reader.decode(record)) {
         if (event.version !== this.head + 1) continue;
-        const shared = this.#batch.push(event);
+        const shared = this.batch.push(event);
         this.#touch(shared);
         if (event.type === 'DefinitionPublished') newDefinition = true;
       }
@@ -282,7 +284,7 @@ export class Hub implements Live {
     if (this.#oldestUnsent !== undefined)
       this.parts.metrics.observe('hunt_fanout_seconds', (clock.monotonic() - this.#oldestUnsent) / 1000);
     this.#oldestUnsent = undefined;
-    this.#batch.settle(settledEvents);
+    this.batch.settle(settledEvents);
     return true;
   }
 
@@ -292,11 +294,11 @@ export class Hub implements Live {
       sub.stage = 'behind';
       return;
     }
-    if (!this.#batch.covers(sub.cursor)) {
+    if (!this.batch.covers(sub.cursor)) {
       this.catchUp(sub);
       return;
     }
-    this.#write(sub, this.#batch.all(codec, sub.cursor));
+    this.write(sub, this.batch.all(codec, sub.cursor));
   }
 
   #feedOwn(sub: Subscription): void {
@@ -307,11 +309,11 @@ export class Hub implements Live {
       sub.stage = 'behind';
       return;
     }
-    if (!this.#batch.covers(sub.scanned)) {
+    if (!this.batch.covers(sub.scanned)) {
       this.catchUp(sub);
       return;
     }
-    const events = this.#batch.audience(sub.scanned, sub.player, sub.team);
+    const events = this.batch.audience(sub.scanned, sub.player, sub.team);
     if (events.length === 0) {
       sub.scanned = this.head;
       return;
@@ -325,10 +327,10 @@ export class Hub implements Live {
         outbox.send(this.liveFrame(codec, sub.scanned, 'own'));
       }
     }
-    this.#write(sub, this.#batch.own(codec, sub.cursor, sub.scanned, key, events));
+    this.write(sub, this.batch.own(codec, sub.cursor, sub.scanned, key, events));
   }
 
-  #write(sub: Subscription, frames: readonly EvFrame[]): void {
+  write(sub: Subscription, frames: readonly EvFrame[]): void {
     for (const frame of frames) {
       sub.subscriber.outbox.write(frame.bytes);
       sub.cursor = frame.upto;
@@ -367,149 +369,19 @@ export class Hub implements Live {
 
   // --- catching up -------------------------------------------------------------------------------------------------
 
-  /** Feeds the socket from where it stands, a step at a time, until it is live. */
+  /** Feeds the socket from where it stands until it is live. */
   catchUp(sub: Subscription): void {
     sub.stage = 'catching-up';
     sub.dirty = false;
     this.#ownDirty.delete(sub);
     if (sub.mode === 'own') this.#own.add(sub);
     else this.#own.delete(sub);
-    // Whoever stands at the head goes live at once: a fresh subscription does not wait for its turn.
-    if (this.#position(sub) >= this.head || this.#batch.covers(this.#position(sub))) {
-      while (this.#step(sub));
-      return;
-    }
-    this.parts.budget.chore(() => this.#step(sub));
+    this.#catchingUp.begin(sub);
   }
 
   drained(sub: Subscription): void {
     if (sub.stage === 'behind') this.catchUp(sub);
-    else if (sub.stage === 'live') this.#settleDue(sub);
-  }
-
-  #position(sub: Subscription): number {
-    return sub.mode === 'all' ? sub.cursor : Math.max(sub.cursor, sub.scanned);
-  }
-
-  /** One step; answers whether to come again. */
-  #step(sub: Subscription): boolean {
-    if (sub.stage !== 'catching-up') return false;
-    if (sub.subscriber.outbox.lagging) {
-      sub.stage = 'behind';
-      return false;
-    }
-    const position = this.#position(sub);
-    if (position >= this.head) {
-      this.#goLive(sub);
-      return false;
-    }
-    const codec = sub.subscriber.codec;
-    if (this.#batch.covers(position)) {
-      if (sub.mode === 'all') this.#write(sub, this.#batch.all(codec, position));
-      else {
-        const events = this.#batch.audience(position, sub.player, sub.team);
-        const head = this.head;
-        if (events.length > 0)
-          this.#write(
-            sub,
-            this.#batch.own(codec, sub.cursor, position, `${sub.player ?? ''}/${sub.team ?? ''}`, events),
-          );
-        else sub.scanned = head;
-      }
-      return sub.stage === 'catching-up';
-    }
-    const block = this.parts.blocks.peek(this.hunt, position);
-    if (block === undefined) {
-      void this.#load(sub, position);
-      return false;
-    }
-    this.#replay(sub, position, block);
-    return true;
-  }
-
-  async #load(sub: Subscription, position: number): Promise<void> {
-    try {
-      const answer = await this.parts.blocks.load(this.hunt, position);
-      if (sub.stage !== 'catching-up') return;
-      if (answer.kind === 'trimmed') {
-        this.reset(sub, 'trimmed');
-        return;
-      }
-      if (answer.block.upto > position) {
-        this.#replay(sub, position, answer.block);
-        this.parts.budget.chore(() => this.#step(sub));
-        return;
-      }
-    } catch (error) {
-      if (error instanceof Error && (error.name === 'LogDamagedError' || error.name === 'RecordDamagedError')) {
-        this.remove(sub);
-        sub.subscriber.refused(
-          this.hunt,
-          'HUNT_UNREADABLE',
-          'A part of the log of this hunt cannot be read: it is parked.',
-        );
-        return;
-      }
-    }
-    // The log cannot be reached, or has not got there yet.
-    this.parts.timers.after(loadRetryMs, () => this.parts.budget.chore(() => this.#step(sub)));
-  }
-
-  #replay(
-    sub: Subscription,
-    position: number,
-    block: {
-      upto: number;
-      after: number;
-      events: readonly SharedEvent[];
-      all(codec: Codec, cursor: number, encoded: () => void): readonly EvFrame[];
-    },
-  ): void {
-    const codec = sub.subscriber.codec;
-    if (sub.mode === 'all') {
-      this.#write(sub, block.all(codec, position, this.#encoded));
-      return;
-    }
-    const events = block.events.filter((event) => event.version > position && event.concerns(sub.player, sub.team));
-    if (events.length === 0) sub.scanned = block.upto;
-    else this.#write(sub, this.#ownReplay(sub, codec, block.upto, events));
-  }
-
-  #ownReplay(sub: Subscription, codec: Codec, upto: number, events: readonly SharedEvent[]): readonly EvFrame[] {
-    this.#encoded();
-    const message = codec.assemble({ t: 'ev', hunt: this.hunt, after: sub.cursor, upto }, [
-      ['events', codec.list(events.map((event) => event.bytes(codec)))],
-    ]);
-    return [{ bytes: wsFrame(message, codec.binary), upto }];
-  }
-
-  #goLive(sub: Subscription): void {
-    sub.stage = 'live';
-    sub.scanned = Math.max(sub.scanned, sub.cursor);
-    if (sub.liveDue) {
-      this.#sendDueMe(sub);
-      sub.liveDue = false;
-      if (sub.mode === 'own') {
-        sub.cursor = Math.max(sub.cursor, sub.scanned, this.head);
-        sub.scanned = sub.cursor;
-      }
-      sub.subscriber.outbox.send(this.liveFrame(sub.subscriber.codec, sub.cursor, sub.mode));
-    }
-    this.#settleDue(sub);
-  }
-
-  #settleDue(sub: Subscription): void {
-    this.#sendDueMe(sub);
-    if (!sub.boardDue) return;
-    if (sub.player === undefined) this.board.askedFor();
-    else this.board.placeDue(sub.player);
-  }
-
-  #sendDueMe(sub: Subscription): void {
-    const due = sub.meDue;
-    if (due === undefined) return;
-    sub.meDue = undefined;
-    this.me.sendWhole(sub, due.version, due.json);
+    else if (sub.stage === 'live') this.#catchingUp.settleDue(sub);
   }
 
   // --- changes of footing ------------------------------------------------------------------------------------------
@@ -537,5 +409,5 @@ export class Hub implements Live {
     } else if (this.hot && this.subscriptions.length < hot / 2) this.hot = false;
   }
 
-  readonly #encoded = (): void => this.parts.metrics.count('hunt_frames_encoded_total', 1);
+  readonly encoded = (): void => this.parts.metrics.count('hunt_frames_encoded_total', 1);
 }
