@@ -8,7 +8,9 @@ export interface MetricRow {
 }
 
 /** From half a millisecond to ten seconds, for everything that ends in `_seconds`. */
-const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const secondsBuckets = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
 const countBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** Counts, gauges and observations by name, with label values in the order of the table. */
@@ -23,12 +25,12 @@ export function registerMetrics<N extends string>(
   registry: Registry,
   table: Readonly<Record<N, MetricRow>>,
 ): NamedMetrics<N> {
-  const counters = new Map<string, Counter>();
+  const counters = new Map<string, Tally>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
   for (const [name, row] of Object.entries<MetricRow>(table)) {
     const common = { name, help: row.help, labelNames: [...row.labels], registers: [registry] };
-    if (row.kind === 'counter') counters.set(name, new Counter(common));
+    if (row.kind === 'counter') counters.set(name, new Tally(common));
     else if (row.kind === 'gauge') gauges.set(name, new Gauge(common));
     else
       histograms.set(
@@ -38,11 +40,7 @@ export function registerMetrics<N extends string>(
   }
   const texts = (labels: (string | undefined)[]) => labels.filter((label): label is string => label !== undefined);
   return {
-    count: (name, by, ...labels) => {
-      const counter = counters.get(name);
-      if (labels.length === 0) counter?.inc(by);
-      else counter?.labels(...texts(labels)).inc(by);
-    },
+    count: (name, by, first, second) => counters.get(name)?.add(by, first, second),
     gauge: (name, value, ...labels) => {
       const gauge = gauges.get(name);
       if (labels.length === 0) gauge?.set(value);
@@ -55,6 +53,44 @@ export function registerMetrics<N extends string>(
     },
   };
 }
+
+/**
+ * A counter that several things a command count in: a plain sum per pair of labels, handed to the registry only when
+ * somebody looks (prom-client sorts and joins the labels at each call).
+ */
+class Tally {
+  readonly #sums = new Map<string, Map<string, number>>();
+
+  constructor(common: { name: string; help: string; labelNames: string[]; registers: Registry[] }) {
+    const sums = this.#sums;
+    new Counter({
+      ...common,
+      collect() {
+        this.reset();
+        for (const [first, bySecond] of sums)
+          for (const [second, sum] of bySecond) this.inc(labelled(common.labelNames, first, second), sum);
+      },
+    });
+  }
+
+  add(by: number, first = '', second = ''): void {
+    let bySecond = this.#sums.get(first);
+    if (bySecond === undefined) {
+      bySecond = new Map();
+      this.#sums.set(first, bySecond);
+    }
+    bySecond.set(second, (bySecond.get(second) ?? 0) + by);
+  }
+}
+
+const labelled = (
+  [firstName, secondName]: readonly string[],
+  first: string,
+  second: string,
+): Record<string, string> => ({
+  ...(firstName === undefined || first === '' ? {} : { [firstName]: first }),
+  ...(secondName === undefined || second === '' ? {} : { [secondName]: second }),
+});
 
 /** What every process that follows the view shows of it. */
 export const viewMetrics = {

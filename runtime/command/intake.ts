@@ -8,7 +8,9 @@ import type { CallAnswer, ReplySink } from './request.ts';
 export interface IntakeHost {
   submitTo(request: Uint8Array, sink: ReplySink, number: number): void;
   call(kind: string, id: number, method: string, body: Uint8Array, answer: (answer: CallAnswer) => void): void;
-  runTurns(): void;
+  /** Decides what was submitted, or answers false and does so as soon as the log can take the outcome. */
+  runTurns(): boolean;
+  onTurns(listener: () => void): void;
 }
 
 export interface IntakeOptions {
@@ -43,6 +45,9 @@ export class Intake {
 
   static async listen(options: IntakeOptions): Promise<Intake> {
     const intake = new Intake(options);
+    options.host.onTurns(() => {
+      for (const link of intake.#links) link.decided();
+    });
     intake.#server = await FramedServer.listen(options.addr, options.timers, (framed) => {
       const link: GatewayLink = new GatewayLink(framed, options, () => intake.#links.delete(link));
       intake.#links.add(link);
@@ -72,7 +77,8 @@ class GatewayLink implements LinkHandler, ReplySink {
   #requestNumber = 0;
   #calls = 0;
   #peerView = 0;
-  #isTakenDue = false;
+  /** Of the latest submit frame: whether its requests were decided, and `taken` not sent yet. */
+  #taken: 'sent' | 'undecided' | 'decided' = 'sent';
   #isFlushComing = false;
   /** Room for a `taken` frame and the header of the replies, then the replies. */
   #out = Buffer.allocUnsafe(outBytesMin);
@@ -108,6 +114,13 @@ class GatewayLink implements LinkHandler, ReplySink {
 
   closed(): void {
     this.onClosed();
+  }
+
+  /** What was submitted so far is decided: the next frame may come, and what it finds is decided together. */
+  decided(): void {
+    if (this.#taken !== 'undecided') return;
+    this.#taken = 'decided';
+    this.#flushSoon();
   }
 
   announceView(): void {
@@ -153,7 +166,7 @@ class GatewayLink implements LinkHandler, ReplySink {
       host.submitTo(payload.subarray(at, at + length), this, number);
       at += length;
     }
-    this.#isTakenDue = true;
+    this.#taken = 'undecided';
     this.#flushSoon();
   }
 
@@ -187,14 +200,14 @@ class GatewayLink implements LinkHandler, ReplySink {
     this.options.timers.soon(() => {
       this.#isFlushComing = false;
       // What was submitted in this round is decided before it is called taken.
-      if (this.#isTakenDue) this.options.host.runTurns();
+      if (this.#taken === 'undecided') this.options.host.runTurns();
       this.#flush();
     });
   }
 
   #flush(): void {
     const hasReplies = this.#outLength > 2 * frameHeaderBytes;
-    const start = this.#isTakenDue ? 0 : frameHeaderBytes;
+    const start = this.#taken === 'decided' ? 0 : frameHeaderBytes;
     const end = hasReplies ? this.#outLength : frameHeaderBytes;
     if (end <= start) return;
     const out = this.#out;
@@ -202,7 +215,7 @@ class GatewayLink implements LinkHandler, ReplySink {
     out[4] = frameType.taken;
     out.writeUInt32LE(this.#outLength - 2 * frameHeaderBytes + 1, frameHeaderBytes);
     out[frameHeaderBytes + 4] = frameType.replies;
-    this.#isTakenDue = false;
+    if (this.#taken === 'decided') this.#taken = 'sent';
     this.#out = Buffer.allocUnsafe(outBytesMin);
     this.#outLength = 2 * frameHeaderBytes;
     this.link.write(out.subarray(start, end));

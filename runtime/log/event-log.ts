@@ -17,6 +17,8 @@ export interface LogRecord {
 }
 
 export interface EventLog {
+  /** Absent: the log takes appends at any time. */
+  readonly pacing?: AppendPacing;
   /**
    * Makes the caller the slot's writer under `epoch` and fences all writers of lower epochs: their appends are refused
    * from now on. Taking with an epoch lower than the present one rejects with {@link FencedError}.
@@ -39,6 +41,19 @@ export interface EventLog {
   /** The version of the stream's last event, 0 if it has none. Judged by the log itself, never by a copy. */
   head(stream: StreamId): Promise<Version>;
   close(): Promise<void>;
+}
+
+/**
+ * A log that carries one frame of appends at a time tells its writer when to decide: what is decided while a frame is in
+ * flight would only wait, and in more and smaller records than if it were decided when the frame is back.
+ */
+export interface AppendPacing {
+  /** A frame is in flight. */
+  readonly isBusy: boolean;
+  /** Called when the frame in flight was answered, before the next one leaves: what is appended during the call goes with it. */
+  onFree: (() => void) | undefined;
+  /** Sends what was appended now, instead of at the end of the round. */
+  flush(): void;
 }
 
 export interface ReadPage {

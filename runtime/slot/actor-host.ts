@@ -62,6 +62,7 @@ export class ActorHost {
   readonly #watch: ClockWatch;
   readonly #cancelSweep: Cancel;
   #ready: Runnable[] = [];
+  readonly #onTurns: (() => void)[] = [];
   #isRunComing = false;
   #isSuspended = false;
 
@@ -86,6 +87,7 @@ export class ActorHost {
       ready: (runnable) => this.#addReady(runnable),
       report: (instance, stream, error) => options.report?.(instance, stream, error),
     };
+    if (log.pacing !== undefined) log.pacing.onFree = () => void this.runTurns();
     const fire = (stream: StreamId): void => this.#slots.get(slotOf(stream.id))?.ring(stream);
     this.#wake = options.alarmWake?.(fire) ?? new EmbeddedAlarmWake(clock, timers, fire);
     this.#watch = new ClockWatch(clock, timers, limits.clockJumpMs, (ms) => void this.#jumped(ms));
@@ -300,8 +302,25 @@ export class ActorHost {
     });
   }
 
-  /** Runs the turns that are due; they run by themselves once the present input was read. */
-  runTurns(): void {
+  /** Called after every run of turns. */
+  onTurns(listener: () => void): void {
+    this.#onTurns.push(listener);
+  }
+
+  /**
+   * Runs the turns that are due; they run by themselves once the present input was read and the log can take what they
+   * bring about. False: it cannot at present, and they run when it can.
+   */
+  runTurns(): boolean {
+    const { pacing } = this.node.log;
+    if (pacing?.isBusy === true) return false;
+    this.#runReady();
+    pacing?.flush();
+    for (const listener of this.#onTurns) listener();
+    return true;
+  }
+
+  #runReady(): void {
     this.#watch.look();
     const ready = this.#ready;
     this.#ready = [];
@@ -334,6 +353,7 @@ export class ActorHost {
   }
 
   #stop(): void {
+    if (this.node.log.pacing !== undefined) this.node.log.pacing.onFree = undefined;
     this.#slots.clear();
     this.#cancelSweep();
     this.#watch.close();

@@ -8,7 +8,7 @@
  */
 import { type Position, type StreamId, slotOf, type Version } from '../../../proto/ids.ts';
 import { frameHeaderBytes } from '../../link/frame.ts';
-import type { AppendOutcome } from '../event-log.ts';
+import type { AppendOutcome, AppendPacing } from '../event-log.ts';
 import { checkStream, recordBytes, recordType, writeRecord } from './record.ts';
 import { appendFrameBytesMax, logFrame, outcome } from './wire.ts';
 
@@ -49,7 +49,8 @@ class Batch {
   }
 }
 
-export class AppendLane {
+export class AppendLane implements AppendPacing {
+  onFree: (() => void) | undefined;
   #filling: Batch[] = [new Batch()];
   #flying: Batch | undefined;
   #spare: Batch | undefined;
@@ -64,6 +65,10 @@ export class AppendLane {
     private readonly send: (bytes: Buffer) => void,
     private readonly soon: (run: () => void) => void,
   ) {}
+
+  get isBusy(): boolean {
+    return this.#flying !== undefined;
+  }
 
   get unanswered(): boolean {
     return this.#bytes > 0;
@@ -107,6 +112,10 @@ export class AppendLane {
       appends.push(resolve);
       this.#schedule();
     });
+  }
+
+  flush(): void {
+    this.#next();
   }
 
   #schedule(): void {
@@ -167,6 +176,7 @@ export class AppendLane {
     const appends = batch.appends;
     batch.clear();
     this.#spare = batch;
+    this.onFree?.();
     this.#next();
     const message = body.toString('utf8', 8 + count * 9);
     for (let i = 0; i < count; i++) {
@@ -186,6 +196,7 @@ export class AppendLane {
     for (const resolve of flying?.appends ?? []) resolve({ kind: 'ambiguous', message });
     for (const batch of waiting)
       for (const resolve of batch.appends) resolve({ kind: 'refused', reason: 'busy', message: this.#away });
+    this.onFree?.();
   }
 }
 

@@ -7,7 +7,15 @@ import type { Position, Slot, StreamId, Version } from '../../../proto/ids.ts';
 import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../kernel/random.ts';
 import { type Cancel, systemTimers, type Timers } from '../../kernel/timer.ts';
-import type { AppendOutcome, EventLog, ReadPage, SlotPage, SlotWriter, StreamWriter } from '../event-log.ts';
+import type {
+  AppendOutcome,
+  AppendPacing,
+  EventLog,
+  ReadPage,
+  SlotPage,
+  SlotWriter,
+  StreamWriter,
+} from '../event-log.ts';
 import { FencedError, LogDamagedError, LogUnavailableError, sharedKinds } from '../event-log.ts';
 import type { Feed, FeedListener, Subscription } from '../feed.ts';
 import type { PageStore, StoredPage } from '../page-store.ts';
@@ -86,6 +94,10 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
       await log.close();
       throw error;
     }
+  }
+
+  get pacing(): AppendPacing {
+    return this.#lane;
   }
 
   get state(): LinkState {
