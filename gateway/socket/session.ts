@@ -1,8 +1,7 @@
 /**
- * One connection. Owns: who it is, its subscriptions, its buckets, and the order of its messages. Does not own: hunts
- * (fan-out) and decisions (the nodes).
- * Invariants: an `act` with valid seq and hunt is always answered; nothing of a hunt follows its `unsub`; after the
- * close frame nothing leaves.
+ * One connection. Owns: who it is, and the order of its messages. Does not own: its hunts (socket-subscriptions), its
+ * conduct (manners) and decisions (the nodes).
+ * Invariants: an `act` with valid seq and hunt is always answered; after the close frame nothing leaves.
  */
 
 import type { Duplex } from 'node:stream';
@@ -14,19 +13,16 @@ import { actionFault } from '../act/action-fault.ts';
 import { inFlightMax } from '../act/player-lane.ts';
 import { actionType, replyJson } from '../act/reply.ts';
 import { withTokenName } from '../act/token-name.ts';
-import { type Subscriber, Subscription } from '../fan-out/subscription.ts';
+import type { Subscriber } from '../fan-out/subscription.ts';
 import { type Claims, claimsHunt } from '../token/claims.ts';
-import { Bucket } from './bucket.ts';
 import { type Codec, framed, type Message, MessageError } from './frame.ts';
 import type { GatewayCore } from './gateway-core.ts';
-import { huntsPerSocketMax, messageBytesMax } from './live-config.ts';
+import { messageBytesMax } from './live-config.ts';
+import { Manners } from './manners.ts';
+import { isHunt, isSeq } from './message-fields.ts';
 import { Outbox } from './outbox.ts';
+import { SocketSubscriptions } from './socket-subscriptions.ts';
 
-/** Malformed messages in a minute, the last of which ends the connection. */
-export const malformedMax = 10;
-const malformedWindowMs = 60_000;
-/** A client that goes on after so many refusals for its rate is closed (4101); one is forgiven every 50 ms. */
-const refusalsMax = { perSecond: 20, burst: 200 };
 /** The peer has so long to answer a close frame. */
 const closingMsMax = 3_000;
 
@@ -44,11 +40,9 @@ export class Session implements Subscriber {
   #claims: Claims | undefined;
   /** What came while a token was being verified. */
   #inbox: { data: Buffer; binary: boolean }[] = [];
-  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #subscriptions: SocketSubscriptions;
   #heardAt: number;
-  #malformed: number[] = [];
-  readonly #messages: Bucket;
-  readonly #refusals: Bucket;
+  readonly #manners: Manners;
 
   constructor(
     private readonly core: GatewayCore,
@@ -61,15 +55,16 @@ export class Session implements Subscriber {
     this.#heardAt = now;
     this.#state = { kind: 'anonymous', since: now };
     this.id = core.random.token(12);
-    this.#messages = new Bucket(core.config.socketRate, now);
-    this.#refusals = new Bucket(refusalsMax, now);
+    this.#manners = new Manners(core.config.socketRate, now);
+    this.#subscriptions = new SocketSubscriptions(core, this, {
+      error: (code, message, re, hunt, retryMs) => this.#error(code, message, re, hunt, retryMs),
+      invalid: (message, re, hunt) => this.#invalid(message, re, hunt),
+    });
     this.outbox = new Outbox(
       socket,
       core.clock,
       {
-        drained: () => {
-          for (const sub of this.#subscriptions.values()) core.fanOut.drained(sub);
-        },
+        drained: () => this.#subscriptions.drained(),
         overflowed: () => this.close('slow'),
       },
       core.outboxCounts,
@@ -153,10 +148,10 @@ export class Session implements Subscriber {
         this.#act(fields);
         return;
       case 'sub':
-        this.#sub(fields);
+        this.#subscriptions.sub(fields, this.#claims as Claims);
         return;
       case 'unsub':
-        this.#unsub(fields);
+        this.#subscriptions.unsub(fields);
         return;
       case 'ping':
         this.#ping(fields);
@@ -176,7 +171,7 @@ export class Session implements Subscriber {
   #limited(t: unknown, fields: Message): boolean {
     if (this.#claims?.role !== 'player') return false;
     const now = this.core.clock.monotonic();
-    const wait = this.#messages.take(now);
+    const wait = this.#manners.waitMs(now);
     if (wait === 0) return false;
     if (t === 'act' && isSeq(fields.seq) && isHunt(fields.hunt))
       this.#nack(fields.seq, fields.hunt, 'RATE_LIMITED', 'Too many messages on this socket: send more slowly.', wait);
@@ -193,7 +188,7 @@ export class Session implements Subscriber {
   }
 
   #tooEager(now: number): void {
-    if (this.#refusals.take(now) > 0) this.close('tooManyMessages');
+    if (this.#manners.isTooEager(now)) this.close('tooManyMessages');
   }
 
   // --- who it is ---------------------------------------------------------------------------------------------------
@@ -275,66 +270,9 @@ export class Session implements Subscriber {
     this.#send({ t: 'pong', now: this.core.clock.now(), ...(id === undefined ? {} : { id }) });
   }
 
-  #sub(fields: Message): void {
-    const { hunt, from, mode, lineage } = fields;
-    const claims = this.#claims as Claims;
-    if (!isHunt(hunt)) this.#invalid('sub.hunt must be a hunt id: an integer above 0', 'sub');
-    else if (from !== undefined && !(Number.isSafeInteger(from) && (from as number) >= 0))
-      this.#invalid('sub.from must be a version: an integer from 0 on', 'sub', hunt);
-    else if (mode !== undefined && mode !== 'all' && mode !== 'own')
-      this.#invalid('sub.mode must be all or own', 'sub', hunt);
-    else if (lineage !== undefined && !(typeof lineage === 'string' && lineage.length <= 128))
-      this.#invalid('sub.lineage must be a text of at most 128 characters', 'sub', hunt);
-    else if (!claimsHunt(claims, hunt)) this.#error('FORBIDDEN', 'The token is not for this hunt.', 'sub', hunt);
-    else if (this.#subscriptions.has(hunt))
-      this.#error('ALREADY_DONE', 'This socket is subscribed to the hunt: unsub first.', 'sub', hunt);
-    else if (this.#subscriptions.size >= huntsPerSocketMax)
-      this.#error('NOT_ALLOWED', `A socket has at most ${huntsPerSocketMax} hunts: unsub from one first.`, 'sub', hunt);
-    else {
-      const sub = new Subscription(
-        this,
-        hunt,
-        mode as 'all' | 'own' | undefined,
-        from as number | undefined,
-        lineage as string | undefined,
-      );
-      this.#subscriptions.set(hunt, sub);
-      if (claims.role === 'designer') void this.#subAsDesigner(sub, claims.sub);
-      else this.core.fanOut.add(sub);
-    }
-  }
-
-  async #subAsDesigner(sub: Subscription, owner: string): Promise<void> {
-    const answer = await this.core.route.call({ kind: 'hunt', id: sub.hunt }, 'access', {});
-    if (sub.gone) return;
-    if (!answer.ok) {
-      sub.stage = 'gone';
-      this.refused(sub.hunt, answer.code, answer.message, answer.retryMs);
-    } else if ((answer.body as { owner: string }).owner !== owner) {
-      sub.stage = 'gone';
-      this.refused(sub.hunt, 'FORBIDDEN', 'Another designer owns this hunt.');
-    } else this.core.fanOut.add(sub);
-  }
-
   /** The fan-out could not serve the subscription. */
   refused(hunt: number, code: ErrorCode, message: string, retryMs?: number): void {
-    this.#subscriptions.delete(hunt);
-    this.#error(code, message, 'sub', hunt, retryMs);
-  }
-
-  #unsub(fields: Message): void {
-    const hunt = fields.hunt;
-    if (!isHunt(hunt)) {
-      this.#invalid('unsub.hunt must be a hunt id: an integer above 0', 'unsub');
-      return;
-    }
-    const sub = this.#subscriptions.get(hunt);
-    if (sub === undefined) {
-      this.#error('NOT_FOUND', 'This socket is not subscribed to the hunt.', 'unsub', hunt);
-      return;
-    }
-    this.#subscriptions.delete(hunt);
-    this.core.fanOut.remove(sub);
+    this.#subscriptions.refused(hunt, code, message, retryMs);
   }
 
   #act(fields: Message): void {
@@ -410,10 +348,7 @@ export class Session implements Subscriber {
 
   #invalid(message: string, re?: string, hunt?: unknown): void {
     this.#error('INVALID', `${message}.`, re, hunt);
-    const now = this.core.clock.monotonic();
-    this.#malformed = this.#malformed.filter((at) => now - at < malformedWindowMs);
-    this.#malformed.push(now);
-    if (this.#malformed.length >= malformedMax) this.close('protocolViolation');
+    if (this.#manners.isTooConfused(this.core.clock.monotonic())) this.close('protocolViolation');
   }
 
   /** Says `bye`, sends the close frame, and sends nothing more. */
@@ -435,8 +370,7 @@ export class Session implements Subscriber {
   }
 
   #drop(): void {
-    for (const sub of this.#subscriptions.values()) this.core.fanOut.remove(sub);
-    this.#subscriptions.clear();
+    this.#subscriptions.drop();
     this.#inbox = [];
   }
 
@@ -452,8 +386,6 @@ export class Session implements Subscriber {
 }
 
 const known: ReadonlySet<string> = new Set(['auth', 'sub', 'unsub', 'act', 'ping']);
-const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
-const isHunt = isSeq;
 const claimKey = (claims: Claims): string => JSON.stringify(claims.hunt ?? null);
 /** A client may close with any code: only the ones that mean something become a label. */
 const closedBy = (code: number): string =>
