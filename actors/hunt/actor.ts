@@ -2,7 +2,8 @@ import { type ActorKind, defineActor, type Query } from '../../runtime/define-ac
 import type { HuntAction } from './command.ts';
 import { decide, needs, references } from './decide/decide.ts';
 import { eventCodec, type StoredEvent } from './event.ts';
-import { evolveHeader, evolveMember, membersOf } from './evolve.ts';
+import { evolveHeader } from './evolve-header.ts';
+import { evolveMember, membersOf } from './evolve-member.ts';
 import { queries } from './query.ts';
 import { reply } from './reply.ts';
 import { Standings } from './standings.ts';

@@ -13,7 +13,8 @@ import type { HuntCommand, HuntDecision, HuntState } from './decide/scene.ts';
 import { voidable } from './decide/void.ts';
 import type { HuntDefinition } from './definition.ts';
 import { eventType, type StoredEvent } from './event.ts';
-import { evolveHeader, evolveMember, membersOf } from './evolve.ts';
+import { evolveHeader } from './evolve-header.ts';
+import { evolveMember, membersOf } from './evolve-member.ts';
 import { actionBehind, type Hindsight } from './shadow-action.ts';
 import { type Header, initialMember, type Member, rulesOf, teamRowId } from './state.ts';
 
