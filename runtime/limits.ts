@@ -47,7 +47,7 @@ export const defaultRuntimeLimits: RuntimeLimits = {
   heardMs: 1_000,
   doubtMs: 10_000,
   loadingMs: 10_000,
-  tailEventsMax: 1_000,
+  tailEventsMax: 3_000,
   dirtyMs: 20_000,
   savesInFlightMax: 4,
   activationBytesMax: 512 * 1024 * 1024,

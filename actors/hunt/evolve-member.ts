@@ -1,6 +1,16 @@
 import { adminPlayer, systemPlayer } from '../../proto/ids.ts';
 import { type StoredEvent, wayName } from './event.ts';
-import { type Mark, type Member, type PlayerRow, type Progress, type TeamRow, teamRowId } from './state.ts';
+import {
+  claimsOf,
+  hintsOf,
+  type Mark,
+  type Member,
+  marksOf,
+  type PlayerRow,
+  type Progress,
+  type TeamRow,
+  teamRowId,
+} from './state.ts';
 
 /** Folding events into rows: each needs the event alone, not the header (I3). These are the rows that it changes. */
 export function membersOf(event: StoredEvent): readonly string[] {
@@ -124,10 +134,10 @@ function evolveProgress(progress: Progress, event: StoredEvent): void {
       break;
     }
     case 'treasureClaimed':
-      progress.claims.set(outcome.value.treasure, (progress.claims.get(outcome.value.treasure) ?? 0) + 1);
+      claimsOf(progress).set(outcome.value.treasure, (progress.claims.get(outcome.value.treasure) ?? 0) + 1);
       break;
     case 'hintTaken':
-      progress.hints.set(outcome.value.clue, outcome.value.n);
+      hintsOf(progress).set(outcome.value.clue, outcome.value.n);
       break;
     case 'eventVoided':
       if (event.voided !== undefined) takeBack(progress, event.voided);
@@ -157,14 +167,14 @@ function takeBack(progress: Progress, { outcome }: StoredEvent): void {
     }
     case 'treasureClaimed': {
       const left = (progress.claims.get(outcome.value.treasure) ?? 1) - 1;
-      if (left > 0) progress.claims.set(outcome.value.treasure, left);
-      else progress.claims.delete(outcome.value.treasure);
+      if (left > 0) claimsOf(progress).set(outcome.value.treasure, left);
+      else claimsOf(progress).delete(outcome.value.treasure);
       break;
     }
     case 'hintTaken':
       // A hint that later ones were built on has been read; only its cost returns.
       if (progress.hints.get(outcome.value.clue) === outcome.value.n)
-        progress.hints.set(outcome.value.clue, outcome.value.n - 1);
+        hintsOf(progress).set(outcome.value.clue, outcome.value.n - 1);
       break;
     case 'playerDisqualified':
       progress.banned = false;
@@ -174,11 +184,11 @@ function takeBack(progress: Progress, { outcome }: StoredEvent): void {
   }
 }
 
-function markOf({ marks }: Progress, stage: string): Mark {
-  let mark = marks.get(stage);
+function markOf(progress: Progress, stage: string): Mark {
+  let mark = progress.marks.get(stage);
   if (mark === undefined) {
     mark = { state: 'open', by: '', settledAt: 0, used: 0, lockedUntil: 0 };
-    marks.set(stage, mark);
+    marksOf(progress).set(stage, mark);
   }
   return mark;
 }

@@ -3,7 +3,17 @@ import type { HuntDefinition } from './definition.ts';
 import type { Status } from './interface.ts';
 import { rulebook } from './rulebook.ts';
 import { Standings } from './standings.ts';
-import { type Header, initialMember, type Mark, type Member, markStates, type Progress } from './state.ts';
+import {
+  claimsOf,
+  type Header,
+  hintsOf,
+  initialMember,
+  type Mark,
+  type Member,
+  markStates,
+  marksOf,
+  type Progress,
+} from './state.ts';
 
 /** Headers and rows as plain values for msgpack: rows as arrays without names, for there are up to a million. */
 export const headerCodec: StateCodec<Header> = {
@@ -162,9 +172,9 @@ function unpackProgress(packed: PackedProgress): Progress {
   const [created, since, points, reached, banned, finishedAt, settled, marks, hints, claims] = packed;
   Object.assign(progress, { created, since, points, reached, banned, finishedAt, settled });
   for (const [id, state, by, settledAt, used, lockedUntil] of marks)
-    progress.marks.set(id, { state: markStates[state]!, by, settledAt, used, lockedUntil } satisfies Mark);
-  counts(hints, progress.hints);
-  counts(claims, progress.claims);
+    marksOf(progress).set(id, { state: markStates[state]!, by, settledAt, used, lockedUntil } satisfies Mark);
+  if (hints.length > 0) counts(hints, hintsOf(progress));
+  if (claims.length > 0) counts(claims, claimsOf(progress));
   return progress;
 }
 

@@ -60,11 +60,30 @@ export interface Progress {
   finishedAt: number;
   /** Finished by itself, all stages being settled. */
   settled: boolean;
-  readonly marks: Map<string, Mark>;
+  /** Read these three freely; write through {@link marksOf}, {@link hintsOf}, {@link claimsOf}. */
+  marks: ReadonlyMap<string, Mark>;
   /** Hints taken, by clue. */
-  readonly hints: Map<string, number>;
+  hints: ReadonlyMap<string, number>;
   /** Claims, by treasure. */
-  readonly claims: Map<string, number>;
+  claims: ReadonlyMap<string, number>;
+}
+
+/** Three empty maps weigh more than the rest of a row, and most rows of a large hunt are of players who have only joined. */
+const noMarks: ReadonlyMap<string, Mark> = new Map();
+const noCounts: ReadonlyMap<string, number> = new Map();
+
+/** The entrant's own map, to be written to; made at the first call. */
+export function marksOf(progress: Progress): Map<string, Mark> {
+  if (progress.marks === noMarks) progress.marks = new Map();
+  return progress.marks as Map<string, Mark>;
+}
+export function hintsOf(progress: Progress): Map<string, number> {
+  if (progress.hints === noCounts) progress.hints = new Map();
+  return progress.hints as Map<string, number>;
+}
+export function claimsOf(progress: Progress): Map<string, number> {
+  if (progress.claims === noCounts) progress.claims = new Map();
+  return progress.claims as Map<string, number>;
 }
 
 export interface PlayerRow {
@@ -102,9 +121,9 @@ export const initialProgress = (): Progress => ({
   banned: false,
   finishedAt: 0,
   settled: false,
-  marks: new Map(),
-  hints: new Map(),
-  claims: new Map(),
+  marks: noMarks,
+  hints: noCounts,
+  claims: noCounts,
 });
 
 export function initialMember(memberId: string): Member {
