@@ -15,7 +15,7 @@ export const rootPage = 1;
 export const pageDepthMax = 20;
 /** What a row is taken to weigh in memory until its page was written once, and how much more it weighs than its bytes. */
 export const rowBytesGuess = 512;
-const memoryPerByte = 6;
+const memoryPerByte = 4;
 const rowOverheadBytes = 160;
 
 /**
