@@ -121,7 +121,16 @@ export class BrowserPage {
     const gone = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill();
     await gone;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    // The browser's helpers outlive it for a moment, and write into the folder while it is being removed.
+    for (const end = Date.now() + waitMsMax; ; ) {
+      try {
+        rmSync(this.#profile, { recursive: true, force: true });
+        return;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
   }
 
   #receive(message: Message): void {
