@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { createSecureContext } from 'node:tls';
 import { parseAction } from '../../actors/hunt/action.ts';
 import { Router } from '../../gateway/act/router.ts';
 import { buildAdmin } from '../../gateway/admin/admin.ts';
@@ -16,14 +14,14 @@ import { routeUpgrades } from '../../gateway/socket/upgrade.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
 import { publicEvents, showEvent } from './hunt-events.ts';
 import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
-import { mintingTokens } from './secrets.ts';
+import { mintingTokens, readTlsPair } from './secrets.ts';
 
 /** Clients of a gateway that stops come back spread over this time. */
 const returnMsMax = 2_000;
@@ -44,7 +42,7 @@ async function startGateway({
   registry,
 }: RoleContext): Promise<RunningRole> {
   const tokens = mintingTokens(config, clock, random);
-  const tls = tlsOf(config);
+  const tls = readTlsPair(config);
   const backend = await connectBackend(config);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const metrics = registerMetrics(registry, { ...viewMetrics, ...liveMetrics });
@@ -143,17 +141,4 @@ async function startGateway({
       await backend.close();
     },
   };
-}
-
-function tlsOf(config: Config): { cert: Buffer; key: Buffer } | undefined {
-  if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined;
-  try {
-    const pair = { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) };
-    createSecureContext(pair);
-    return pair;
-  } catch (error) {
-    throw new ConfigError([
-      `HUNT_TLS_CERT, HUNT_TLS_KEY: ${(error as Error).message}: name PEM files that this user may read, and that belong together`,
-    ]);
-  }
 }

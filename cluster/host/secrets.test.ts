@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../runtime/kernel/random.ts';
 import { ConfigError, loadConfig } from './config.ts';
-import { mintingTokens, readTokenKeys } from './secrets.ts';
+import { mintingTokens, readTlsPair, readTokenKeys } from './secrets.ts';
 
 const hunt = fileURLToPath(new URL('../cli/hunt.js', import.meta.url));
 
@@ -101,4 +101,14 @@ describe('the token keys of a configuration', () => {
       assert.match(said, /INVALID: HUNT_TOKEN_JWKS_FILE .* public keys alone/);
     });
   }
+
+  it('come with a TLS pair that is one, or are refused', () => {
+    assert.equal(readTlsPair(load({})), undefined);
+    const files = { HUNT_TLS_CERT: file('cert.pem', 'no certificate'), HUNT_TLS_KEY: file('key.pem', 'no key') };
+    for (const env of [files, { ...files, HUNT_TLS_KEY: join(cwd, 'none') }])
+      assert.match(
+        faultOf(() => readTlsPair(load(env))),
+        /^HUNT_TLS_CERT, HUNT_TLS_KEY: .*: name PEM files/,
+      );
+  });
 });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { parseKeySet, parseTokenKey, TokenKeyError, tokenKeyBytes } from '../../gateway/token/token-key.ts';
 import { type TokenKeys, Tokens } from '../../gateway/token/tokens.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
@@ -65,6 +66,20 @@ function textOf(path: string): string {
   } catch (error) {
     throw new ConfigError([
       `${path} cannot be read (${(error as NodeJS.ErrnoException).code}): give HUNT_TOKEN_KEY, HUNT_TOKEN_KEY_FILE or HUNT_TOKEN_JWKS_FILE`,
+    ]);
+  }
+}
+
+/** Certificate and key of HTTPS and gRPC; undefined: neither is asked for. Throws {@link ConfigError}. */
+export function readTlsPair(config: Config): { cert: Buffer; key: Buffer } | undefined {
+  if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined;
+  try {
+    const pair = { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) };
+    createSecureContext(pair);
+    return pair;
+  } catch (error) {
+    throw new ConfigError([
+      `HUNT_TLS_CERT, HUNT_TLS_KEY: ${(error as Error).message}: name PEM files that this user may read, and that belong together`,
     ]);
   }
 }

@@ -9,7 +9,7 @@ import { readClusterFile } from './cluster-file.ts';
 import { type Config, ConfigError, exitUsage } from './config.ts';
 import { DataLock } from './data-lock.ts';
 import { makeRunFolder } from './run-folder.ts';
-import { ensureTokenKey, mintingTokens } from './secrets.ts';
+import { ensureTokenKey, mintingTokens, readTlsPair } from './secrets.ts';
 import { StartError, Supervisor, type UpEvent } from './supervisor.ts';
 
 /** Nothing that hangs may keep `hunt up` from ending within 30 s. */
@@ -37,6 +37,7 @@ export async function runUp(config: Config, options: UpOptions): Promise<number>
     lock = await DataLock.acquire(config.dataDir, systemTimers);
     makeRunFolder(config.dataDir);
     ensureTokenKey(config, systemRandom);
+    readTlsPair(config);
     const tokens = mintingTokens(config, systemClock, systemRandom);
     const before = readClusterFile(config.dataDir);
     const plans = await planChildren(config, before, systemRandom);
