@@ -17,7 +17,7 @@ const demo = script('../cli/demo-main.js');
  */
 const v8Flags: Readonly<Partial<Record<ChildRole, readonly string[]>>> = {
   gateway: ['--max-semi-space-size=2'],
-  node: ['--max-semi-space-size=8'],
+  node: ['--max-semi-space-size=2'],
   log: ['--max-semi-space-size=4'],
 };
 
