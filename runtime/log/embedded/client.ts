@@ -27,7 +27,9 @@ import { BodyReader, BodyWriter, logFrame, op, pageBytesMax, readBytesDefault, s
 
 /** How long calls wait for a log process that is away. */
 const patienceMsDefault = 5_000;
+/** Shortest, and as a part of the patience: an idle process should sleep. */
 const patienceTickMs = 50;
+const patienceTicks = 20;
 /** Requests on the way at once; more wait here. */
 const requestsFlyingMax = 64;
 const requestsWaitingMax = 20_000;
@@ -81,7 +83,8 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
       down: () => this.#lane.down(),
       frame: (type, payload) => this.#frame(type, payload),
     });
-    this.#cancelPatience = timers.every(patienceTickMs, () => this.#checkPatience());
+    const tickMs = Math.max(patienceTickMs, this.#patienceMs / patienceTicks);
+    this.#cancelPatience = timers.every(tickMs, () => this.#checkPatience());
   }
 
   /** Resolves once the log serves; rejects with {@link LogUnavailableError} when it stays away. */
