@@ -11,7 +11,7 @@ describe('the benchmarks, at a small size', function () {
   this.timeout(90_000);
   let cluster: ClusterProcess;
   before(async () => {
-    cluster = await startBenchCluster({ nodes: 3 });
+    cluster = await startBenchCluster({ nodes: 2 });
   });
   after(async () => {
     await cluster?.stopAndRemove();
@@ -57,6 +57,7 @@ describe('the benchmarks, at a small size', function () {
       sockets: 20,
       histories: 2,
       historyEvents: 350,
+      settleMs: 50,
     });
     const many = measured.many_hunts as { nodes_rss_mb: number };
     const rehydrated = measured.rehydration as { events: number; after_kill: { activations: number } };

@@ -16,8 +16,6 @@ import { claimBytes, joinBytes, SubmitLoad } from './submit-load.ts';
 
 const treasures = 4;
 const playersPerHunt = 70;
-/** How long a process gets to collect its garbage before it is weighed. */
-const settleMs = 3_000;
 
 export interface MemoryOptions {
   readonly hunts: number;
@@ -25,6 +23,8 @@ export interface MemoryOptions {
   readonly sockets: number;
   readonly histories: number;
   readonly historyEvents: number;
+  /** Before memory is read: for collectors to come round. */
+  readonly settleMs: number;
 }
 
 const sum = (values: Readonly<Record<string, number>>): number =>
@@ -34,11 +34,11 @@ export async function measureMemory(cluster: ClusterProcess, options: MemoryOpti
   const measured: Record<string, unknown> = {};
   const idle = nodesRssMb(cluster);
   measured.idle_nodes_rss_mb = sum(idle);
-  if (options.hunts > 0) measured.many_hunts = await manyHunts(cluster, options.hunts);
-  if (options.sockets > 0) measured.idle_sockets = await idleSockets(cluster, options.sockets);
+  if (options.hunts > 0) measured.many_hunts = await manyHunts(cluster, options);
+  if (options.sockets > 0) measured.idle_sockets = await idleSockets(cluster, options);
   if (options.histories > 0)
     measured.rehydration = await rehydration(cluster, options.histories, options.historyEvents);
-  if (options.big > 0) measured.big_hunt = await bigHunt(cluster, options.big);
+  if (options.big > 0) measured.big_hunt = await bigHunt(cluster, options);
   return {
     bench: 'memory',
     measured,
@@ -64,7 +64,7 @@ async function fill(cluster: ClusterProcess, hunts: readonly number[], players: 
   }
 }
 
-async function manyHunts(cluster: ClusterProcess, hunts: number): Promise<object> {
+async function manyHunts(cluster: ClusterProcess, { hunts, settleMs }: MemoryOptions): Promise<object> {
   const begun = performance.now();
   const made = await createMeadows(cluster, hunts, { treasures });
   say(`created ${hunts} hunts in ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
@@ -88,7 +88,7 @@ async function manyHunts(cluster: ClusterProcess, hunts: number): Promise<object
   };
 }
 
-async function idleSockets(cluster: ClusterProcess, sockets: number): Promise<object> {
+async function idleSockets(cluster: ClusterProcess, { sockets, settleMs }: MemoryOptions): Promise<object> {
   const hunts = (await createMeadows(cluster, Math.ceil(sockets / playersPerHunt), { treasures })).map(
     (hunt) => hunt.hunt_id,
   );
@@ -179,7 +179,7 @@ async function rehydration(cluster: ClusterProcess, histories: number, events: n
   };
 }
 
-async function bigHunt(cluster: ClusterProcess, players: number): Promise<object> {
+async function bigHunt(cluster: ClusterProcess, { big: players, settleMs }: MemoryOptions): Promise<object> {
   const [hunt] = await createMeadows(cluster, 1, { treasures });
   if (hunt === undefined) throw new Error('no hunt was created');
   const begun = performance.now();
@@ -232,7 +232,7 @@ if (isMain(import.meta.url)) {
   });
   const cluster = await startBenchCluster(flags);
   try {
-    print(await measureMemory(cluster, { ...flags, historyEvents: flags.events }));
+    print(await measureMemory(cluster, { ...flags, historyEvents: flags.events, settleMs: 3_000 }));
   } finally {
     await cluster.stopAndRemove();
   }

@@ -39,6 +39,7 @@ export interface RunningRole {
 export type StartRole = (context: RoleContext) => Promise<RunningRole>;
 
 const readyPollMs = 50;
+const unreadyPollMs = 250;
 const stopMaxMs = 20_000;
 const exitFault = 1;
 
@@ -128,7 +129,14 @@ function reportReadiness(checks: () => readonly Check[], logger: Logger): () => 
     if (process.connected) process.send?.({ ready } satisfies ChildReport);
   };
   look();
-  return systemTimers.every(readyPollMs, look);
+  // Looked at closely while somebody waits for it, and then from time to time: a dozen idle processes share a machine.
+  let cancel = systemTimers.every(readyPollMs, () => {
+    look();
+    if (ready !== true) return;
+    cancel();
+    cancel = systemTimers.every(unreadyPollMs, look);
+  });
+  return () => cancel();
 }
 
 /** Only who asks from another machine needs it: what verifies tokens is loaded then. */
