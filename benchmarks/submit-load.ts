@@ -1,7 +1,7 @@
 /**
  * The load generator for actions: gRPC SubmitStream with a designer's token, requests written by hand into one buffer a batch, so
  * that the generator costs as little as it can of the machine that it shares with the cluster (it is measured all the same).
- * Owns every player's seq and the scheduled time of what is in flight: at most 16 a player (contract, section 3).
+ * Owns every player's seq and the scheduled time of what is in flight: at most 16 a player (PROTOCOL.md).
  */
 import * as grpc from '@grpc/grpc-js';
 import { until } from '../cluster/host/black-box/deadline.ts';

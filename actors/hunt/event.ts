@@ -86,7 +86,7 @@ interface Parts {
 const nothing: Fields = {};
 const some = (fields: Fields): Parts => ({ public: fields, private: nothing });
 
-/** The event as every subscriber may see it (contract, section 4): nothing in here is secret (I9). */
+/** The event as every subscriber may see it (PROTOCOL.md): nothing in here is secret (I9). */
 export function publicEvent(event: Event): Record<string, unknown> {
   return { ...base(event), ...partsOf(event).public };
 }

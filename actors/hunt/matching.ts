@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** How answers and codes are compared (contract, section 1). */
+/** How answers and codes are compared. */
 export type Match = 'exact' | 'loose' | 'typo';
 
 /**

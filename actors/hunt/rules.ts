@@ -7,7 +7,7 @@ import type { Spot, Stage } from './rulebook.ts';
 import { statusAt } from './state.ts';
 
 /**
- * The checks of the contract's section 2 that several actions share. Each decision calls them in the contract's order:
+ * The checks of the rules that several actions share. Each decision calls them in this order:
  * window, membership and ban, cooldown, prerequisites, attempts, geofence, speed, content, stock. The order decides
  * which code a command gets that offends against two.
  */

@@ -1,4 +1,4 @@
-/** The CLI's exit codes (contract, section 10), and what each failure becomes on stderr. */
+/** The CLI's exit codes, and what each failure becomes on stderr. */
 import { CommanderError } from 'commander';
 import { HuntError } from '../../gateway/sdk/hunt-error.ts';
 

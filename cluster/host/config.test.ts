@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ConfigError, environmentKeys, loadConfig, type Role } from './config.ts';
 import { describeConfig } from './describe-config.ts';
 
-/** Section 11 of the contract, one for one. */
+/** Every setting, one for one. */
 const named =
   'PROFILE CLUSTER DATA_DIR HOST HTTP_PORT GRPC_PORT NODE_ID WEIGHT TOKEN_KEY TOKEN_KEY_FILE TOKEN_JWKS_FILE ORIGINS PG_URL REDIS_URL ALARM_REDIS_URL NATS_URL KAFKA_BROKERS LOG_SYNC TLS_CERT TLS_KEY RATE_PLAYER RATE_SOCKET RATE_ADDRESS SOCKETS_MAX LOG_LEVEL URL TOKEN';
 

@@ -157,7 +157,7 @@ export const environmentKeys: ReadonlyMap<string, ConfigKey> = new Map(
   configKeys.filter((key) => !withoutEnvironment.has(key)).map((key) => [`HUNT_${snake(key).toUpperCase()}`, key]),
 );
 
-/** Exit code of usage and configuration errors (contract, section 10). */
+/** Exit code of usage and configuration errors. */
 export const exitUsage = 2;
 
 /** What is wrong with the configuration, all of it at once: each fault names field, limit and remedy. */

@@ -6,7 +6,7 @@
  */
 import type { PendingCommand } from './pending.ts';
 
-/** Contract, section 3: at most so many commands of one player and hunt are in flight. */
+/** PROTOCOL.md: at most so many commands of one player and hunt are in flight. */
 export const inFlightMax = 16;
 
 export class PlayerLane {

@@ -92,7 +92,7 @@ export function nackReply(
   }).finish();
 }
 
-/** Proto3 does not tell "0" from "not there", so which fields a result has is read off the action (contract, section 3). */
+/** Proto3 does not tell "0" from "not there", so which fields a result has is read off the action (PROTOCOL.md). */
 function resultJson(type: ActionType | 'none', result: Result, playerId: string): Record<string, unknown> {
   const out: Record<string, unknown> = { total: result.total, points: result.points };
   const opened = (): void => {

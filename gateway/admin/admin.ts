@@ -1,5 +1,5 @@
 /**
- * The gateway's HTTP side (contract, section 6): a fastify instance with all routes, checks and problem documents. Its
+ * The gateway's HTTP side (PROTOCOL.md): a fastify instance with all routes, checks and problem documents. Its
  * `server` is where the host attaches the WebSocket's upgrade. Owns no state of hunts: everything is asked of their
  * owner nodes or read from the log.
  */

@@ -5,7 +5,7 @@
 import { type Codec, wsFrame } from '../socket/frame.ts';
 import type { PublicEvent } from './event-reader.ts';
 
-/** Contract, section 5: the bounds of one `ev` frame. */
+/** PROTOCOL.md: the bounds of one `ev` frame. */
 export const frameEventsMax = 256;
 export const frameBytesMax = 64 * 1024;
 /** What a frame has around its events. */

@@ -1,6 +1,6 @@
 import type { LogRecord } from '../../runtime/log/event-log.ts';
 
-/** An event as every player may see it (contract, section 4): no private field is in `body` (I9). */
+/** An event as every player may see it (PROTOCOL.md): no private field is in `body` (I9). */
 export interface PublicEvent {
   readonly version: number;
   /** Whom it is about; `@system` and `@admin` concern everybody. */

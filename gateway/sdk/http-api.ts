@@ -1,5 +1,5 @@
 /**
- * The HTTP side (contract.md section 6), over `fetch`. Every POST carries an Idempotency-Key, so that a try whose answer was
+ * The HTTP side (PROTOCOL.md, HTTP), over `fetch`. Every POST carries an Idempotency-Key, so that a try whose answer was
  * lost can be made again; problem+json becomes HuntError.
  */
 import { Backoff } from './backoff.ts';

@@ -2,8 +2,20 @@
  * The protocol's messages as the contract names them (sections 3 to 6), for clients. Every union is open: a client
  * ignores message types, event types and enum values that it does not know.
  */
+import type { BoardEntry, HuntView, Me } from '../../actors/hunt/interface.ts';
+
+// What a player sees is made by the hunt; only its types are taken from there, so that nothing of it reaches a browser.
+export type {
+  BoardEntry,
+  ClueView,
+  HuntView,
+  Me,
+  StageView,
+  Status as HuntStatus,
+  TreasureView,
+} from '../../actors/hunt/interface.ts';
+
 export type Mode = 'all' | 'own';
-export type HuntStatus = 'draft' | 'scheduled' | 'open' | 'paused' | 'closed';
 
 export type Action =
   | { type: 'join'; name?: string }
@@ -18,7 +30,7 @@ export type Action =
   | { type: 'hint'; clue: string }
   | { type: 'skip'; stage?: string };
 
-/** The fields of contract.md section 3, absent where the action has none. */
+/** The fields of PROTOCOL.md, actions, absent where the action has none. */
 export interface Result {
   points: number;
   total: number;
@@ -71,7 +83,7 @@ export interface NackDetail {
   total?: number;
 }
 
-/** The public part of an event; fields beside these depend on `type` (contract.md section 4). */
+/** The public part of an event; fields beside these depend on `type` (PROTOCOL.md, events). */
 export interface HuntEvent {
   version: number;
   player: string;
@@ -97,81 +109,6 @@ export interface HuntEvent {
   /** Only in `GET .../events`. */
   private?: Record<string, unknown>;
   vector?: Record<string, number>;
-}
-
-export interface BoardEntry {
-  rank: number;
-  player?: string;
-  team?: string;
-  name: string;
-  points: number;
-  finished_at?: number;
-}
-export interface HuntView {
-  hunt_id: number;
-  title: string;
-  description?: string;
-  language?: string;
-  status: HuntStatus;
-  opens_at?: number;
-  closes_at?: number;
-  timezone: string;
-  entry: 'solo' | 'team';
-  order: 'any' | 'linear' | 'graph';
-  feed: Mode;
-  definition_version: number;
-  players: number;
-  entrants: number;
-  stages: { id: string; title?: string; points?: number }[];
-  teams?: { team: string; name: string; size: number }[];
-  top: BoardEntry[];
-}
-export interface Pin {
-  lat: number;
-  lon: number;
-  radius_m: number;
-}
-export interface ClueView {
-  text: string;
-  media?: string;
-  choices?: string[];
-  hints: string[];
-  hints_left: number;
-  next_hint_cost?: number;
-  next_hint_at?: number;
-}
-export interface StageView {
-  state: 'locked' | 'open' | 'done' | 'skipped' | 'failed';
-  title?: string;
-  text?: string;
-  points?: number;
-  by?: string;
-  opens_at?: number;
-  closes_at?: number;
-  attempts_left?: number;
-  locked_until?: number;
-  pin?: Pin;
-  clues?: Record<string, ClueView>;
-  after?: string;
-}
-export interface TreasureView {
-  title: string;
-  points: number;
-  stock_left?: number;
-  mine: number;
-  pin?: Pin;
-}
-export interface Me {
-  player: string;
-  name?: string;
-  team?: string;
-  status: 'none' | 'joined' | 'left' | 'finished' | 'disqualified';
-  total: number;
-  rank?: number;
-  last_seq: number;
-  finished_at?: number;
-  stages: Record<string, StageView>;
-  treasures: Record<string, TreasureView>;
 }
 
 export interface Ready {

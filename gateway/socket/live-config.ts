@@ -27,7 +27,7 @@ export const liveDefaults: LiveConfig = {
   authMs: 10_000,
 };
 
-/** Contract, section 5. */
+/** PROTOCOL.md. */
 export const messageBytesMax = 16 * 1024;
 export const huntsPerSocketMax = 64;
 export const socketsPerTokenMax = 10;

@@ -1,5 +1,5 @@
 /**
- * Tokens: verifies and mints them (contract, section 8). Owns the keys and a bounded cache of tokens that were verified;
+ * Tokens: verifies and mints them (PROTOCOL.md). Owns the keys and a bounded cache of tokens that were verified;
  * the cache holds no refusals, so that a flood of bad tokens cannot push out the good ones, and every hit is judged by
  * the clock again. Which role may do what is not judged here.
  */

@@ -1,4 +1,4 @@
-/** What every EventLog must do (design, section 6). Each adapter's test calls this with a fixture of its own. */
+/** What every EventLog must do. Each adapter's test calls this with a fixture of its own. */
 import assert from 'node:assert/strict';
 import type { Position, Slot, StreamId } from '../../proto/ids.ts';
 import {

@@ -1,4 +1,4 @@
-/** Hunt definitions that are none (contract, section 1), by what is wrong with them. */
+/** Hunt definitions that are none, by what is wrong with them. */
 export const yaml = { 'content-type': 'application/yaml' };
 const stage = { id: 'a', title: 'A', complete: { scan: { code: 'X-1' } } };
 export const hunt = (more: object): object => ({ title: 'T', stages: [stage], ...more });

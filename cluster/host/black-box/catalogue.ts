@@ -1,4 +1,4 @@
-/** Contract, section 7, written down a second time, so that the server's own table is judged by another's reading. */
+/** The error table of PROTOCOL.md, written down a second time, so that the server's own table is judged by another's reading. */
 interface Row {
   readonly http: number;
   readonly grpc: string;

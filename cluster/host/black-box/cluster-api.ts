@@ -1,4 +1,4 @@
-/** Where a running cluster is and how a stranger asks it things: cluster.json (contract, section 9), tokens, and a few HTTP calls. */
+/** Where a running cluster is and how a stranger asks it things: cluster.json, tokens, and a few HTTP calls. */
 import { readFileSync } from 'node:fs';
 import { callHttp, type HttpAnswer, type HttpCall } from './bare-http.ts';
 import { type Claims, mint } from './token.ts';

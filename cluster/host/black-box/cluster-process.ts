@@ -1,6 +1,6 @@
 /**
  * A whole cluster as a stranger runs it: `hunt up` in a folder of its own, seen only through cluster.json, its URLs and its
- * pids (contract, section 9). Owns the supervisor that it spawned and the folder; whatever happens, it ends what it started.
+ * pids. Owns the supervisor that it spawned and the folder; whatever happens, it ends what it started.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

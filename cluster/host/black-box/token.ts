@@ -1,4 +1,4 @@
-/** Tokens as a stranger with the key file mints them (contract, section 8), good ones and every kind of bad one. */
+/** Tokens as a stranger with the key file mints them (PROTOCOL.md), good ones and every kind of bad one. */
 import { createHmac } from 'node:crypto';
 import { systemClock } from '../../../runtime/kernel/clock.ts';
 

@@ -1,4 +1,4 @@
-/** Folds the scoreboard from a history and judges what the server shows against it (contract, section 2). Pure. */
+/** Folds the scoreboard from a history and judges what the server shows against it (PROTOCOL.md). Pure. */
 import type { BoardRow, FullEvent } from '../wire.ts';
 import { type Fault, fault } from './fault.ts';
 

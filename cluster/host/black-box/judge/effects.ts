@@ -1,4 +1,4 @@
-/** Judges that every command had exactly the effect that its replies tell (I1, I4; contract, section 3). Pure. */
+/** Judges that every command had exactly the effect that its replies tell (I1, I4; PROTOCOL.md). Pure. */
 import type { Ack, Action, FullEvent, Nack } from '../wire.ts';
 import { type Fault, fault } from './fault.ts';
 

@@ -1,4 +1,4 @@
-/** Judges one hunt's history: no hole, no fork, time never falls, the version vectors form a chain (I2; contract, section 4). Pure. */
+/** Judges one hunt's history: no hole, no fork, time never falls, the version vectors form a chain (I2; PROTOCOL.md). Pure. */
 import type { FullEvent } from '../wire.ts';
 import { type Fault, fault } from './fault.ts';
 

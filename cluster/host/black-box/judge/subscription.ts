@@ -1,5 +1,5 @@
 /**
- * Judges one subscription, over any number of sockets (I6; contract, section 5): snap or reset first, every `ev` begins at the
+ * Judges one subscription, over any number of sockets (I6; PROTOCOL.md): snap or reset first, every `ev` begins at the
  * cursor, versions contiguous in `all` and rising in `own`, `live` never runs ahead of what was delivered in `all`.
  * Owns the cursor and what was delivered; sends nothing.
  */
