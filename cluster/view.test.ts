@@ -125,6 +125,8 @@ class OneStream implements EventLog, Feed {
     return { head: this.records.length as Version, close: () => this.listeners.delete(listener) };
   }
   take = async (slot: Slot): Promise<never> => assert.fail(`slot ${slot} was taken`);
+  ends = async (): Promise<never> => assert.fail('ends were asked for');
+  trim = async (slot: Slot): Promise<never> => assert.fail(`slot ${slot} was trimmed`);
   readSlot = async (slot: Slot): Promise<never> => assert.fail(`slot ${slot} was read`);
   head = async () => this.records.length as Version;
   close = async () => undefined;

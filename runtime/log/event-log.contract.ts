@@ -14,6 +14,9 @@ import {
 } from './contract-fixture.ts';
 import { type AppendOutcome, type EventLog, FencedError, type SlotWriter } from './event-log.ts';
 
+/** Large enough that forty of them fill more than one of the small segments that an adapter's fixture may use. */
+const trimmedRecordBytes = 20_000;
+
 export function eventLogContract(name: string, make: () => Promise<LogFixture<AnyLog>>): void {
   describe(`${name} as EventLog`, () => {
     let fixture: LogFixture<AnyLog>;
@@ -185,6 +188,61 @@ export function eventLogContract(name: string, make: () => Promise<LogFixture<An
       );
       assert.deepEqual((await drain(after.end)).texts, []);
       assert.deepEqual((await drain(0)).texts, [...before.texts, ...wanted]);
+    });
+
+    it('says where every slot ends, so that a reader learns which of them have something new', async () => {
+      const [own, quiet] = [79 as Slot, 80 as Slot];
+      const writer = await log.take(own, ++epoch);
+      assert.equal((await append(writer, freshStream(own), 0, 'before')).kind, 'appended');
+      const before = await rival.ends();
+      assert.equal(before.length, 256);
+      assert.deepEqual((await rival.readSlot(own, before[own] as Position)).records, []);
+      const stream = freshStream(own);
+      assert.equal((await append(writer, stream, 0, 'new')).kind, 'appended');
+      const after = await rival.ends();
+      assert.ok((after[own] as Position) > (before[own] as Position), 'the slot that was written moved');
+      assert.equal(after[quiet], before[quiet], 'and no other');
+      const fresh = await rival.readSlot(own, before[own] as Position);
+      assert.deepEqual(fresh.records.map(textOf), ['new']);
+      assert.equal(fresh.next, after[own]);
+    });
+
+    it('trims a slot up to a position, keeps the heads, and says what is the oldest that is left', async () => {
+      const own = 81 as Slot;
+      const writer = await log.take(own, ++epoch);
+      const [stream, quiet] = [freshStream(own), freshStream(own)];
+      assert.equal((await append(writer, quiet, 0, 'quiet', 2)).kind, 'appended');
+      const positions: Position[] = [];
+      for (let v = 0; v < 40; v++) {
+        const outcome = await append(writer, stream, v, `${v}`.padEnd(trimmedRecordBytes, '.'));
+        assert.ok(outcome.kind === 'appended');
+        positions.push(outcome.position);
+      }
+      const before = positions[30] as Position;
+      const kept = await log.trim(own, before);
+      assert.ok(kept <= before, 'nothing from the position on was let go of');
+      assert.ok(kept > (positions[0] as Position), 'something was let go of');
+      assert.equal(await log.trim(own, before), kept, 'trimming again changes nothing');
+      const page = await rival.read(stream, version(1));
+      const all = await readAll(rival, stream, page.oldest);
+      assert.ok(page.oldest > 1 && page.oldest <= 31);
+      assert.equal(page.head, 40);
+      assert.deepEqual(
+        all.map((one) => one.version),
+        Array.from({ length: 41 - page.oldest }, (_, i) => page.oldest + i),
+      );
+      const gone = await rival.read(quiet, version(1));
+      assert.deepEqual([gone.records.length, gone.head, gone.oldest], [0, 2, 3], 'a stream of which nothing is left');
+      const slotPage = await rival.readSlot(own, 0 as Position, 1);
+      assert.equal(slotPage.oldest, kept);
+      assert.equal(slotPage.records[0]?.position, kept);
+      assert.deepEqual(await append(writer, quiet, 0, 'again'), { kind: 'conflict', head: 2 });
+      assert.equal((await append(writer, quiet, 2, 'on')).kind, 'appended');
+      assert.equal((await append(writer, stream, 40, 'on')).kind, 'appended');
+      if (fixture.restartServer === undefined) return;
+      await fixture.restartServer();
+      assert.deepEqual((await readAll(rival, quiet, 3)).map(textOf), ['on']);
+      assert.equal((await rival.read(stream, version(1))).oldest, page.oldest);
     });
 
     it('answers reads during writes with everything that was acknowledged before', async () => {

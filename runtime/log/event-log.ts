@@ -40,6 +40,18 @@ export interface EventLog {
   readSlot(slot: Slot, from: Position, bytesMax?: number): Promise<SlotPage>;
   /** The version of the stream's last event, 0 if it has none. Judged by the log itself, never by a copy. */
   head(stream: StreamId): Promise<Version>;
+  /**
+   * For every slot where reading it on would find only what is appended after the call: `readSlot(slot, ends[slot])` is
+   * empty then. One cheap call for all 256 slots, so that a reader of many learns which of them have something new.
+   */
+  ends(): Promise<readonly Position[]>;
+  /**
+   * Lets go of the slot's records below `before`. The caller has them in the archive: the log itself does not ask (I8).
+   * Atomic for each stream: its `oldest` rises to the first record that is kept. May keep more than it must (whole segments
+   * go, or nothing), resolves with the position of the first record kept, and may be repeated freely. `head` and the
+   * conditional append stay as they were, also for streams of which nothing is left.
+   */
+  trim(slot: Slot, before: Position): Promise<Position>;
   close(): Promise<void>;
 }
 
@@ -69,6 +81,8 @@ export interface SlotPage {
   /** Where to read on; equal to `end` when the answer reached it. */
   readonly next: Position;
   readonly end: Position;
+  /** The first record that is still in the log; reading from below it has skipped what was trimmed. 0 unless trimmed. */
+  readonly oldest: Position;
 }
 
 export interface SlotWriter {

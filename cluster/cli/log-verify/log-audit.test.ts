@@ -121,9 +121,9 @@ describe('auditLive', () => {
   it('reads each slot page by page, only as far as it reached when the reading began, and only the hunt that is asked for', async () => {
     const other = { ...record(1, [{}]), stream: { kind: 'code', id: hunt } };
     const pages = [
-      { records: [other, record(1, [{}])], next: 10 as Position, end: 20 as Position },
-      { records: [record(2, [{}])], next: 20 as Position, end: 40 as Position },
-      { records: [record(3, [{}])], next: 40 as Position, end: 40 as Position },
+      { records: [other, record(1, [{}])], next: 10 as Position, end: 20 as Position, oldest: 0 as Position },
+      { records: [record(2, [{}])], next: 20 as Position, end: 40 as Position, oldest: 0 as Position },
+      { records: [record(3, [{}])], next: 40 as Position, end: 40 as Position, oldest: 0 as Position },
     ];
     const asked: number[] = [];
     const readSlot = (_: Slot, from: Position) => {

@@ -3,7 +3,7 @@
  * requests and subscriptions under way and sends them again after a break (all but appends can be repeated freely; those
  * are settled in append-lane.ts). A log process that is killed and restarted costs a wait, not an error.
  */
-import type { Position, Slot, StreamId, Version } from '../../../proto/ids.ts';
+import { type Position, type Slot, type StreamId, slotCount, type Version } from '../../../proto/ids.ts';
 import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../kernel/random.ts';
 import { type Cancel, systemTimers, type Timers } from '../../kernel/timer.ts';
@@ -152,12 +152,21 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
     const body = await this.#ask(op.readSlot, new BodyWriter().u32(slot).f64(from).u32(bytesMax));
     const next = body.f64() as Position;
     const end = body.f64() as Position;
-    return { records: readRecords(body.rest()), next, end };
+    return { records: readRecords(body.rest()), next, end, oldest: 0 as Position };
   }
 
   async head(stream: StreamId): Promise<Version> {
     const body = await this.#ask(op.head, new BodyWriter().stream(stream));
     return body.f64() as Version;
+  }
+
+  async ends(): Promise<readonly Position[]> {
+    const body = await this.#ask(op.ends, new BodyWriter());
+    return Array.from({ length: slotCount }, () => body.f64() as Position);
+  }
+
+  trim(): Promise<Position> {
+    return Promise.reject(new RangeError('the embedded log keeps everything'));
   }
 
   subscribe(stream: StreamId, listener: FeedListener): Promise<Subscription> {

@@ -92,6 +92,8 @@ export class Requests {
           return this.#save(body);
         case op.drop:
           return this.#drop(body);
+        case op.ends:
+          return this.#ends();
         default:
           throw new RangeError(`operation ${code} is unknown: the client is newer than the log process`);
       }
@@ -171,6 +173,12 @@ export class Requests {
     const { bytes, last } = await this.reader.slot(slot, from, Math.min(Math.max(1, wanted), readBytesMax));
     const next = last === 0 ? Math.max(from, end) : last;
     return out.f64(next).f64(Math.max(end, next)).bytes(bytes);
+  }
+
+  #ends(): BodyWriter {
+    const out = new BodyWriter();
+    for (let slot = 0; slot < slotCount; slot++) out.f64(this.index.slots.end(slot));
+    return out;
   }
 
   #head(body: BodyReader): BodyWriter {

@@ -37,6 +37,7 @@ export const op = {
   load: 7,
   save: 8,
   drop: 9,
+  ends: 10,
 } as const;
 export const status = { ok: 0, fenced: 1, damaged: 2, unavailable: 3, invalid: 4 } as const;
 export const outcome = {

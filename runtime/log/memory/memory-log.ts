@@ -47,6 +47,10 @@ export class MemoryLog implements EventLog, Feed {
   faults: Faults = {};
   readonly #streams = new Map<string, LogRecord[]>();
   readonly #slots: LogRecord[][] = Array.from({ length: slotCount }, () => []);
+  /** Records of each slot that were trimmed away; positions go on counting them. */
+  readonly #trimmed: number[] = Array.from({ length: slotCount }, () => 0);
+  /** The last trimmed version of each stream that lost records. */
+  readonly #heads = new Map<string, Version>();
   readonly #epochs = new Map<Slot, number>();
   readonly #listeners = new Map<string, Set<FeedListener>>();
   #held: { readonly requests: (() => void)[]; readonly replies: (() => void)[] } = { requests: [], replies: [] };
@@ -117,7 +121,7 @@ export class MemoryLog implements EventLog, Feed {
       records.push(record);
       bytes += record.bytes.byteLength;
     }
-    return { records, next, head: headOf(all), oldest: 1 as Version };
+    return { records, next, head: this.#headOf(stream), oldest: this.#oldestOf(stream) };
   }
 
   async readSlot(slot: Slot, from: Position, bytesMax: number = readBytesDefault): Promise<SlotPage> {
@@ -126,21 +130,46 @@ export class MemoryLog implements EventLog, Feed {
     this.#mayBeUnavailable();
     const all = this.#slots[slot] ?? [];
     const records: LogRecord[] = [];
-    let at = from as number;
+    const trimmed = this.#trimmed[slot] ?? 0;
+    let at = Math.max(0, from - trimmed);
     for (let bytes = 0; at < all.length; at++) {
       const record = all[at] as LogRecord;
       if (records.length > 0 && bytes + record.bytes.byteLength > bytesMax) break;
       records.push(record);
       bytes += record.bytes.byteLength;
     }
-    return { records, next: at as Position, end: all.length as Position };
+    return {
+      records,
+      next: (at + trimmed) as Position,
+      end: (all.length + trimmed) as Position,
+      oldest: trimmed as Position,
+    };
   }
 
   async head(stream: StreamId): Promise<Version> {
     this.calls.head++;
     await Promise.resolve();
     this.#mayBeUnavailable();
-    return headOf(this.#streams.get(streamKey(stream)) ?? []);
+    return this.#headOf(stream);
+  }
+
+  async ends(): Promise<readonly Position[]> {
+    await Promise.resolve();
+    this.#mayBeUnavailable();
+    return this.#slots.map((records, slot) => (records.length + (this.#trimmed[slot] ?? 0)) as Position);
+  }
+
+  async trim(slot: Slot, before: Position): Promise<Position> {
+    await Promise.resolve();
+    this.#mayBeUnavailable();
+    const inSlot = this.#slots[slot] as LogRecord[];
+    const gone = inSlot.splice(0, Math.max(0, before - (this.#trimmed[slot] ?? 0)));
+    this.#trimmed[slot] = (this.#trimmed[slot] ?? 0) + gone.length;
+    for (const record of gone) {
+      this.#heads.set(streamKey(record.stream), (record.version + record.count - 1) as Version);
+      this.#streams.get(streamKey(record.stream))?.shift();
+    }
+    return (this.#trimmed[slot] ?? 0) as Position;
   }
 
   async close(): Promise<void> {}
@@ -150,7 +179,7 @@ export class MemoryLog implements EventLog, Feed {
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners);
     listeners.add(listener);
-    return { head: headOf(this.#streams.get(key) ?? []), close: () => listeners.delete(listener) };
+    return { head: this.#headOf(stream), close: () => listeners.delete(listener) };
   }
 
   /** All records of a stream, for checkers. */
@@ -200,7 +229,7 @@ export class MemoryLog implements EventLog, Feed {
         : { kind: 'fenced', epoch: present };
     const key = streamKey(stream);
     const records = this.#streams.get(key) ?? [];
-    const head = headOf(records);
+    const head = this.#headOf(stream);
     if (head !== expected)
       return fate === 'lose_reply' ? { kind: 'ambiguous', message: 'the reply was lost' } : { kind: 'conflict', head };
     const inSlot = this.#slots[slot] as LogRecord[];
@@ -209,7 +238,7 @@ export class MemoryLog implements EventLog, Feed {
       version: (expected + 1) as Version,
       count,
       epoch: epoch ?? 0,
-      position: inSlot.length as Position,
+      position: (inSlot.length + (this.#trimmed[slot] ?? 0)) as Position,
       bytes: Uint8Array.from(bytes),
     };
     records.push(record);
@@ -221,14 +250,20 @@ export class MemoryLog implements EventLog, Feed {
       : { kind: 'appended', position: record.position };
   }
 
+  #headOf(stream: StreamId): Version {
+    const last = this.#streams.get(streamKey(stream))?.at(-1);
+    if (last !== undefined) return (last.version + last.count - 1) as Version;
+    return this.#heads.get(streamKey(stream)) ?? (0 as Version);
+  }
+
+  #oldestOf(stream: StreamId): Version {
+    const first = this.#streams.get(streamKey(stream))?.[0];
+    return first?.version ?? (((this.#heads.get(streamKey(stream)) ?? 0) + 1) as Version);
+  }
+
   #mayBeUnavailable(): void {
     if (this.faults.read?.() === true) throw new LogUnavailableError('the log does not answer');
   }
-}
-
-function headOf(records: readonly LogRecord[]): Version {
-  const last = records.at(-1);
-  return (last === undefined ? 0 : last.version + last.count - 1) as Version;
 }
 
 /** The record that contains the version, or the first after it. */
