@@ -13,11 +13,12 @@ const demo = script('../cli/demo-main.js');
 
 /**
  * V8 flags by role. A gateway's young generation stays small, so that no single scavenge delays live frames (measured);
- * nodes and the log hold little by design (I5), and nine of them share one machine.
+ * nodes and the log hold little by design (I5), and nine of them share one machine: a node's heap grows by at most 30 %
+ * between two collections (measured: a third less resident memory under load, at the same CPU an action).
  */
 const v8Flags: Readonly<Partial<Record<ChildRole, readonly string[]>>> = {
   gateway: ['--max-semi-space-size=2'],
-  node: ['--max-semi-space-size=2'],
+  node: ['--max-semi-space-size=2', '--heap-growing-percent=30'],
   log: ['--max-semi-space-size=4'],
 };
 

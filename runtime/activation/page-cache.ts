@@ -15,8 +15,8 @@ export interface PageHolder {
   letGo(page: CachedPage): boolean;
 }
 
-export const pageCacheBytesMax = 72 * 1024 * 1024;
-export const dirtyPageBytesMax = 48 * 1024 * 1024;
+export const pageCacheBytesMax = 56 * 1024 * 1024;
+export const dirtyPageBytesMax = 40 * 1024 * 1024;
 /** Fewer pages than this are never let go of, whatever they weigh: a command may need several at once. */
 export const residentPagesMin = 64;
 
