@@ -16,6 +16,7 @@ import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
 import type { Config } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
+import { grpcCredentials } from './grpc-credentials.ts';
 import { publicEvents, showEvent } from './hunt-events.ts';
 import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
@@ -77,6 +78,7 @@ async function startGateway({
     timers,
     random,
     metrics,
+    report: (session, error) => logger.error({ session, err: error }, 'a fault of ours ended a connection'),
     config: {
       origins: config.origins,
       socketsMax: config.socketsMax,
@@ -114,14 +116,10 @@ async function startGateway({
   await admin.listen({ host: config.host, port: config.httpPort });
   const { buildIngest } = await import('../../gateway/ingest/ingest.ts');
   const ingest = buildIngest(operations);
-  const { ServerCredentials } = await import('@grpc/grpc-js');
+  const credentials = await grpcCredentials(config);
   await new Promise<void>((resolve, reject) =>
-    ingest.bindAsync(
-      `${config.host}:${config.grpcPort}`,
-      tls === undefined
-        ? ServerCredentials.createInsecure()
-        : ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]),
-      (error) => (error === null ? resolve() : reject(error)),
+    ingest.bindAsync(`${config.host}:${config.grpcPort}`, credentials, (error) =>
+      error === null ? resolve() : reject(error),
     ),
   );
   listening = true;

@@ -29,6 +29,8 @@ export interface GatewayCore {
   /** The session is authenticated; `key` = role, sub and hunt claim. */
   known(session: Session, key: string): void;
   gone(session: Session): void;
+  /** A fault of ours, met by the session with that id. */
+  report(session: string, error: unknown): void;
   /** A jittered wait before coming back. */
   retryMs(): number;
 }

@@ -14,6 +14,8 @@ export interface LiveConfig {
   /** More subscribers of one hunt than this are served `own`. */
   readonly hotSubscribers: number;
   readonly authMs: number;
+  /** Bytes that wait in all outboxes of the gateway together; beyond, the fullest sockets are closed as overloaded. */
+  readonly outboxBytesTotalMax: number;
 }
 
 export const liveDefaults: LiveConfig = {
@@ -25,6 +27,7 @@ export const liveDefaults: LiveConfig = {
   addressRate: { perSecond: 200, burst: 1_000 },
   hotSubscribers: 1_000,
   authMs: 10_000,
+  outboxBytesTotalMax: 256 * 1024 * 1024,
 };
 
 /** PROTOCOL.md. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 import { TestGateway, tokenOf } from './live.fixture.ts';
 
 const hunt = 2 ** 40 + 7;
@@ -270,16 +269,17 @@ describe('the live gateway', () => {
       assert.equal((await foreign.take('err')).code, 'FORBIDDEN');
     });
     it('ends with unsub: nothing follows the pong', async () => {
-      const client = await gateway.client({ sub: 'ann' });
-      client.send({ t: 'sub', hunt });
-      await client.take('live');
+      const [client, other] = [await gateway.client({ sub: 'ann' }), await gateway.client({ sub: 'bob' })];
+      for (const one of [client, other]) one.send({ t: 'sub', hunt });
+      await Promise.all([client.take('live'), other.take('live'), client.take('board'), other.take('board')]);
       client.send({ t: 'unsub', hunt });
       client.send({ t: 'ping', id: 77 });
       await client.take('pong');
       const before = client.inbox.length;
       gateway.hunts.append(hunt, { player: 'ann' });
-      await delay(150);
-      assert.equal(client.inbox.length, before);
+      await other.take('ev');
+      await other.until('a second board', () => other.all('board').length === 2);
+      assert.equal(client.inbox.length, before, 'others were served, this one was not');
     });
     it('gives designers and operators the hunt without a me', async () => {
       for (const [sub, role] of [
@@ -342,10 +342,13 @@ describe('the live gateway', () => {
       const client = await gateway.client({ sub: 'ann' });
       client.send({ t: 'sub', hunt });
       await client.take('live');
+      const designer = await gateway.client({ sub: 'dora', role: 'designer' });
+      designer.send({ t: 'sub', hunt });
+      await designer.take('board');
       gateway.hunts.append(hunt, { player: 'ann' });
       await client.take('me');
-      await delay(400);
-      assert.equal(client.all('board').length, 0);
+      await designer.until('a second board', () => designer.all('board').length === 2);
+      assert.equal(client.all('board').length, 0, 'the designer sees it, the player does not');
     });
     it('shares its frames: one is made for a codec however many sockets there are', async () => {
       const clients = await Promise.all(
@@ -368,7 +371,7 @@ describe('the live gateway', () => {
       client.ws.pause();
       const text = 'x'.repeat(500);
       for (let i = 0; i < 16_000; i++) gateway.hunts.append(hunt, { player: 'p', extra: { text } });
-      await delay(300);
+      await client.until('the socket to lag', () => gateway.gauges.get('hunt_sockets_lagging') === 1);
       client.ws.resume();
       await client.until('the last version', () => client.versions().at(-1) === 16_001, 10_000);
       assert.equal(client.versions().length, 16_000);
@@ -381,14 +384,50 @@ describe('the live gateway', () => {
       await client.take('live');
       client.ws.pause();
       const text = 'x'.repeat(500);
-      for (let round = 0; round < 40; round++) {
+      await client.until('the socket to lag', () => {
         for (let i = 0; i < 500; i++) gateway.hunts.append(hunt, { player: 'p', extra: { text } });
-        await delay(2);
-      }
+        return gateway.gauges.get('hunt_sockets_lagging') === 1;
+      });
       time.ms = 11_000;
-      await delay(1_200);
+      await client.until('the gateway to close it', () => gateway.counted.get('hunt_closes_total:4001') === 1);
       client.ws.resume();
       assert.equal(await client.whenClosed(5_000), 4001);
+    });
+  });
+
+  describe('a fault of ours', () => {
+    it('closes the socket that met it with 4102, is reported, and disturbs nobody else', async () => {
+      const [ann, bob] = [await gateway.client({ sub: 'ann' }), await gateway.client({ sub: 'bob' })];
+      gateway.hunts.answer = (request) => {
+        if (request.playerId === 'ann') throw new Error('a bug');
+        return undefined;
+      };
+      ann.send({ t: 'act', seq: 1, hunt, action: claim });
+      assert.equal(await ann.whenClosed(), 4102);
+      assert.equal((await ann.take('bye')).code, 4102);
+      assert.match(String(gateway.reported[0]), /a bug/);
+      bob.send({ t: 'act', seq: 1, hunt, action: claim });
+      await bob.take('ack');
+    });
+  });
+
+  describe('an overloaded gateway', () => {
+    it('closes the fullest outboxes with 4100 when all together are too full, and keeps the others', async () => {
+      await start({ outboxBytesTotalMax: 50_000 });
+      const [slow, quick] = [await gateway.client({ sub: 'ann' }), await gateway.client({ sub: 'bob' })];
+      slow.send({ t: 'sub', hunt });
+      await slow.take('live');
+      slow.ws.pause();
+      const text = 'x'.repeat(20_000);
+      await slow.until('the gateway to have closed it', () => {
+        for (let i = 0; i < 20; i++)
+          gateway.hunts.append(hunt, { player: '@admin', type: 'Announced', extra: { text } });
+        return gateway.counted.get('hunt_closes_total:4100') === 1;
+      });
+      quick.send({ t: 'ping', id: 1 });
+      assert.equal((await quick.take('pong')).id, 1);
+      slow.ws.resume();
+      assert.equal(await slow.whenClosed(), 4100);
     });
   });
 });

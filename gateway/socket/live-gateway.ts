@@ -40,6 +40,8 @@ export interface LiveGatewayParts {
   readonly random: Random;
   readonly config?: Partial<LiveConfig>;
   readonly metrics?: LiveMetrics;
+  /** A fault of ours, under the session's id, which its client was told as `ready.session`. */
+  readonly report?: (session: string, error: unknown) => void;
 }
 
 export class LiveGateway {
@@ -77,6 +79,7 @@ export class LiveGateway {
       parseAction: parts.parseAction,
       known: (session, key) => this.#known(session, key),
       gone: (session) => this.#gone(session),
+      report: (session, error) => parts.report?.(session, error),
       retryMs: () => Math.ceil(random.next() * returnMsMax),
     };
     this.#server = new WebSocketServer({
@@ -213,6 +216,18 @@ export class LiveGateway {
     else this.#byToken.set(key, same);
   }
 
+  /** All outboxes together have a bound too (I5): the fullest go first, and resume where there is room. Answers how much went. */
+  #relieve(excess: number): number {
+    if (excess <= 0) return 0;
+    let relieved = 0;
+    for (const session of [...this.#sessions].sort((a, b) => b.bytes - a.bytes)) {
+      if (relieved >= excess) break;
+      relieved += session.bytes;
+      session.close('overloaded');
+    }
+    return relieved;
+  }
+
   #sweep(): void {
     const now = this.parts.clock.monotonic();
     const wall = this.parts.clock.now();
@@ -221,6 +236,7 @@ export class LiveGateway {
       session.tick(now, wall);
       bytes += session.bytes;
     }
+    bytes -= this.#relieve(bytes - this.#core.config.outboxBytesTotalMax);
     const metrics = this.#core.metrics;
     metrics.gauge('hunt_sockets', this.#sessions.size);
     metrics.gauge('hunt_sockets_lagging', this.#lagging);

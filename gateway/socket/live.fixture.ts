@@ -205,6 +205,8 @@ export class TestHunts implements Feed, Route {
 export class TestGateway {
   readonly hunts = new TestHunts();
   readonly counted = new Map<string, number>();
+  readonly gauges = new Map<string, number>();
+  readonly reported: unknown[] = [];
   readonly gateway: LiveGateway;
   readonly #server: Server;
   readonly #clients: TestClient[] = [];
@@ -216,7 +218,7 @@ export class TestGateway {
         const key = label === undefined ? name : `${name}:${label}`;
         this.counted.set(key, (this.counted.get(key) ?? 0) + by);
       },
-      gauge: () => {},
+      gauge: (name, value) => this.gauges.set(name, value),
       observe: () => {},
     };
     this.gateway = new LiveGateway({
@@ -231,6 +233,7 @@ export class TestGateway {
       random: systemRandom,
       config,
       metrics,
+      report: (_session, error) => this.reported.push(error),
     });
     this.#server = createServer();
     this.#server.on('upgrade', (req, socket, head) => this.gateway.handleUpgrade(req, socket, head));

@@ -115,7 +115,17 @@ export class Session implements Subscriber {
         return;
       case 'anonymous':
       case 'known':
-        this.#handle(data, binary);
+        this.#carefully(() => this.#handle(data, binary));
+    }
+  }
+
+  /** A fault of ours ends the connection that met it, and nothing else. */
+  #carefully(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      this.core.report(this.id, error);
+      this.close('internalFault');
     }
   }
 
@@ -227,7 +237,8 @@ export class Session implements Subscriber {
           return;
         }
         if (this.#is('closing') || this.#is('closed')) break;
-        this.#handle(next.data, next.binary);
+        const { data, binary } = next;
+        this.#carefully(() => this.#handle(data, binary));
       }
       this.#inbox = [];
     });
