@@ -52,8 +52,8 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
       ]);
     return port;
   };
-  const inside = (name: string, usual: number) =>
-    ports.any(portOf(last(name)?.http), config.httpPort === 0 ? undefined : usual);
+  const inside = (name: string, usual: number, kind: 'http' | 'grpc' = 'http') =>
+    ports.any(portOf(last(name)?.[kind]), config.httpPort === 0 ? undefined : usual);
 
   const gateways: ChildPlan[] = [];
   for (let i = 0; i < config.gateways; i++) {
@@ -64,7 +64,7 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
   }
   const nodes: ChildPlan[] = [];
   for (const [i, name] of nodeIds(config).entries())
-    nodes.push(plan(config, 'node', name, await inside(name, 7101 + i)));
+    nodes.push(plan(config, 'node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
   return { log: plan(config, 'log', 'log', await inside('log', 7100)), nodes, gateways };
 }
 

@@ -3,6 +3,7 @@ import { Intake } from '../../runtime/command/intake.ts';
 import { runtimeMetrics } from '../../runtime/metrics.ts';
 import { ActorHost } from '../../runtime/slot/actor-host.ts';
 import { join, leave } from '../formation.ts';
+import { ViewPlacement } from '../placement.ts';
 import { SlotKeeper } from '../slot-keeper.ts';
 import { nodeOf, slotsOf } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
@@ -12,6 +13,8 @@ import { urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
 import { type NodeLoad, nodeLoadPath } from './describe-cluster.ts';
 import { registerMetrics, slotMetrics, viewMetrics } from './metrics.ts';
+import { NodeIngest } from './node-ingest.ts';
+import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { makeRunFolder, nodeSocket } from './run-folder.ts';
 
@@ -22,7 +25,8 @@ const leaveMs = 2_000;
 export const runNode = (config: Config, warnings: readonly string[] = []): Promise<number> =>
   runRole(config, config.nodeId ?? 'node', warnings, startNode);
 
-async function startNode({ config, name, clock, random, timers, logger, registry }: RoleContext): Promise<RunningRole> {
+async function startNode(context: RoleContext): Promise<RunningRole> {
+  const { config, name, clock, random, timers, logger, registry } = context;
   if (config.nodeId === undefined) throw new ConfigError(['--id is missing: give this node a name, such as n1']);
   makeRunFolder(config.dataDir);
   const backend = await connectBackend(config);
@@ -81,21 +85,28 @@ async function startNode({ config, name, clock, random, timers, logger, registry
     timers,
     view: () => viewLog.view.number,
   });
+  const ingest = await NodeIngest.listen({
+    context,
+    placement: new ViewPlacement(viewLog),
+    newerView: catchUp,
+    checks: () => checks(),
+  });
   metrics.gauge('hunt_view', viewLog.view.number);
   viewLog.onChange((view) => {
     metrics.gauge('hunt_view', view.number);
     intake.announceView();
   });
 
+  const checks = (): Check[] => [
+    { name: 'log', ok: backend.state().up },
+    {
+      name: 'slots',
+      ok: keeper.settled,
+      detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length} are served`,
+    },
+  ];
   return {
-    checks: () => [
-      { name: 'log', ok: backend.state().up },
-      {
-        name: 'slots',
-        ok: keeper.settled,
-        detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length} are served`,
-      },
-    ],
+    checks,
     ended: new Promise((end) => {
       viewLog.onChange((view) => {
         const present = nodeOf(view, name);
@@ -110,6 +121,7 @@ async function startNode({ config, name, clock, random, timers, logger, registry
       inside: { [nodeLoadPath]: (): NodeLoad => ({ hunts: host.state().activations }) },
     },
     stop: async () => {
+      await ingest.close();
       await keeper.close();
       await host.close();
       await viewLog

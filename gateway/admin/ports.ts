@@ -92,6 +92,8 @@ export type DefinitionParser = (source: {
 >;
 
 export type ActAdmission = (playerId: string) => number;
+/** What a player is told whom {@link ActAdmission} refused. */
+export const tooManyActs = 'you act faster than this hunt allows: wait a moment';
 
 export interface Check {
   readonly name: string;

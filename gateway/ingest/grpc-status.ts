@@ -1,7 +1,7 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { errorCatalogue } from '../../proto/error-code.ts';
-import type { Operations } from '../admin/operations/operations.ts';
 import { internalMessage, Problem } from '../admin/problem.ts';
+import type { IngestParts } from './ingest-parts.ts';
 
 /** A problem as a gRPC status with the trailers hunt-code, hunt-retryable, hunt-retry-ms. */
 export function statusOf(problem: Problem): ServiceError {
@@ -26,7 +26,11 @@ const faultsInDetailsMax = 20;
 const detailsCharsMax = 4_000;
 
 /** Whatever was thrown, as a status; faults of ours are written down and say nothing of the inside. */
-export function statusOfError(ops: Operations, error: unknown, path: string): ServiceError {
+export function statusOfError(
+  ops: { readonly ports: Pick<IngestParts['ports'], 'random' | 'journal'> },
+  error: unknown,
+  path: string,
+): ServiceError {
   if (error instanceof Problem) return statusOf(error);
   const instance = ops.ports.random.token(9);
   ops.ports.journal.error({ err: error, instance, path }, 'a gRPC call failed');

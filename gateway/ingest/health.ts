@@ -1,16 +1,16 @@
 /** grpc.health.v1.Health, whose two small messages are written by hand: it is the one service that is not ours. */
 import type { handleUnaryCall, ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js';
-import type { Operations } from '../admin/operations/operations.ts';
 import { Problem } from '../admin/problem.ts';
-import { readinessOf } from '../admin/routes/service.ts';
+import { readinessOf } from '../admin/readiness.ts';
 import { statusOf, statusOfError } from './grpc-status.ts';
+import type { IngestParts } from './ingest-parts.ts';
 
 const serving = 1;
 const notServing = 2;
 const serviceUnknown = 3;
 /** How often a Watch looks for a change. */
 export const watchIntervalMs = 2_000;
-const services = new Set(['', 'hunt.v1.HuntState', 'hunt.v1.Admin', 'grpc.health.v1.Health']);
+const servicesEverywhere = ['', 'hunt.v1.HuntState', 'grpc.health.v1.Health'];
 
 const raw = {
   requestSerialize: (value: Buffer) => value,
@@ -39,14 +39,18 @@ function serviceIn(request: Buffer): string {
 
 const response = (status: number) => Buffer.from([0x08, status]);
 
-async function present(ops: Operations): Promise<number> {
+async function present(ops: IngestParts): Promise<number> {
   return (await readinessOf(ops)).every((check) => check.ok) ? serving : notServing;
 }
 
-export function healthHandlers(ops: Operations): {
+export function healthHandlers(
+  ops: IngestParts,
+  more: readonly string[],
+): {
   check: handleUnaryCall<Buffer, Buffer>;
   watch: (call: ServerWritableStream<Buffer, Buffer>) => void;
 } {
+  const services = new Set([...servicesEverywhere, ...more]);
   return {
     check: (call, callback) => {
       let name: string;

@@ -7,11 +7,12 @@
 
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { requestWithTokenName } from '../act/token-name.ts';
-import { type Operations, tooManyActs } from '../admin/operations/operations.ts';
+import { tooManyActs } from '../admin/ports.ts';
 import { Problem } from '../admin/problem.ts';
 import type { Claims } from '../token/claims.ts';
 import { skewMs } from '../token/tokens.ts';
 import { statusOf, statusOfError } from './grpc-status.ts';
+import type { IngestParts } from './ingest-parts.ts';
 import { ReplyBox } from './reply-box.ts';
 import { cutBatch, FramingError, nackTo, type RequestHead, readHead } from './request-reader.ts';
 import { Submitter } from './submitter.ts';
@@ -35,7 +36,7 @@ interface Held {
 
 export class SubmitStream {
   readonly #call: Raw;
-  readonly #ops: Operations;
+  readonly #ops: IngestParts;
   readonly #claims: Claims;
   readonly #submitter: Submitter;
   readonly #held = new Map<number, Held[]>();
@@ -49,7 +50,7 @@ export class SubmitStream {
   #blocked = false;
   #paused = false;
 
-  constructor(ops: Operations, call: Raw, claims: Claims) {
+  constructor(ops: IngestParts, call: Raw, claims: Claims) {
     this.#ops = ops;
     this.#call = call;
     this.#claims = claims;

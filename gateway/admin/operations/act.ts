@@ -7,8 +7,9 @@ import { actionType, nackReply, replyJson } from '../../act/reply.ts';
 import { withTokenName } from '../../act/token-name.ts';
 import type { Claims } from '../../token/claims.ts';
 import type { Answer } from '../idempotency.ts';
+import { tooManyActs } from '../ports.ts';
 import { type Fault, Problem } from '../problem.ts';
-import { type Operations, tooManyActs } from './operations.ts';
+import type { Operations } from './operations.ts';
 
 export interface Act {
   readonly player?: string | undefined;

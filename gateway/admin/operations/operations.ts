@@ -6,8 +6,6 @@ import { Idempotency } from '../idempotency.ts';
 import { JoinLimit } from '../join-limit.ts';
 import type { AdminPorts } from '../ports.ts';
 
-export const tooManyActs = 'you act faster than this hunt allows: wait a moment';
-
 export interface Operations {
   readonly ports: AdminPorts;
   readonly directory: HuntDirectory;

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { clusterAnswer, healthAnswer, readinessAnswer } from '../answer-schemas.ts';
 import { authenticate, checkRole } from '../authorize.ts';
 import type { Operations } from '../operations/operations.ts';
-import type { Check } from '../ports.ts';
 import { Problem } from '../problem.ts';
+import { readinessOf } from '../readiness.ts';
 import { operatorsDoor } from '../request-context.ts';
 
 const loopback = /^(127\.|::1$|::ffff:127\.)/;
@@ -87,12 +87,3 @@ export const serviceRoutes =
       reply.serializer(JSON.stringify).type('application/json; charset=utf-8').send(app.swagger()),
     );
   };
-
-/** A check that throws is a check that failed. */
-export async function readinessOf(ops: Operations): Promise<readonly Check[]> {
-  try {
-    return await ops.ports.readiness();
-  } catch {
-    return [{ name: 'readiness', ok: false, detail: 'the checks themselves failed' }];
-  }
-}
