@@ -54,6 +54,8 @@ const stopMaxMs = 10_000;
 const killMaxMs = 5_000;
 const pollMs = 25;
 
+const lockFileLines = { pid: 0, status: 7 } as const;
+
 const wait = (ms: number): Promise<void> => new Promise((resolve) => systemTimers.after(ms, resolve));
 
 /** What clients connect to. May be asked before it runs: the password is made by whoever comes first. */
@@ -102,7 +104,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   void exited.catch(() => undefined).finally(() => watcher?.kill('SIGKILL'));
   const stop = () => end(child, exited);
   try {
-    await untilItServes(url, exited);
+    await untilItServes(url, exited, () => isReady(data, child.pid));
   } catch (error) {
     await stop();
     throw error;
@@ -156,7 +158,17 @@ async function end(child: ChildProcess, exited: Promise<number | null>): Promise
   }
 }
 
-async function untilItServes(url: string, exited: Promise<number | null>): Promise<void> {
+/** What it writes into its lock file; a connection alone could be to somebody else's PostgreSQL on that port. */
+function isReady(data: string, pid: number | undefined): boolean {
+  try {
+    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n');
+    return Number(lines[lockFileLines.pid]) === pid && lines[lockFileLines.status]?.trim() === 'ready';
+  } catch {
+    return false;
+  }
+}
+
+async function untilItServes(url: string, exited: Promise<number | null>, isReady: () => boolean): Promise<void> {
   let ended: string | undefined;
   exited.then(
     (code) => {
@@ -168,6 +180,10 @@ async function untilItServes(url: string, exited: Promise<number | null>): Promi
   );
   for (const deadline = systemClock.monotonic() + startMaxMs; ; await wait(pollMs)) {
     if (ended !== undefined) throw new Error(ended);
+    if (!isReady()) {
+      if (systemClock.monotonic() > deadline) throw new Error(`PostgreSQL was not ready in ${startMaxMs} ms`);
+      continue;
+    }
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: startMaxMs });
     client.on('error', () => undefined);
     try {
@@ -194,18 +210,17 @@ async function untilItServes(url: string, exited: Promise<number | null>): Promi
 async function endLeftovers(data: string): Promise<void> {
   const lockFile = join(data, 'postmaster.pid');
   if (process.platform !== 'linux' || !existsSync(lockFile)) return;
-  const postmaster = Number(readFileSync(lockFile, 'utf8').split('\n')[0]);
+  const postmaster = Number(readFileSync(lockFile, 'utf8').split('\n')[lockFileLines.pid]);
   for (const [signal, maxMs] of [
     ['SIGINT', stopMaxMs],
     ['SIGKILL', killMaxMs],
   ] as const) {
     const left = processesIn(data);
     if (left.length === 0) break;
-    // Fast shutdown is the postmaster's to carry out; a stopped one wakes for it.
-    const addressed = signal === 'SIGINT' ? left.filter((pid) => pid === postmaster) : left;
-    for (const pid of addressed) {
-      send(pid, signal);
-      if (signal === 'SIGINT') send(pid, 'SIGCONT');
+    // A fast shutdown is the postmaster's to carry out; stopped processes wake for it.
+    for (const pid of left) {
+      if (signal === 'SIGKILL' || pid === postmaster) send(pid, signal);
+      send(pid, 'SIGCONT');
     }
     for (
       const deadline = systemClock.monotonic() + maxMs;

@@ -104,7 +104,7 @@ export class GuardedServer implements PrivateServer {
     const spawned = this.#process;
     if (spawned === undefined) return;
     const tree = signalTree(spawned.pid, 'SIGKILL');
-    await spawned.exited;
+    await within(goneMaxMs, spawned.exited);
     await eventually(
       `all processes of ${this.plan.name} to be gone`,
       async () => {
