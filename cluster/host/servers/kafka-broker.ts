@@ -154,10 +154,10 @@ const isRead = (flag: string): boolean => flag.startsWith('-XX:SharedArchiveFile
 /** The classes of a running broker, as an archive beside the jars: it starts in half the time. Made once a machine. */
 async function fasterStart(): Promise<readonly string[]> {
   const java = requireProgram('java');
-  const key = createHash('sha256')
-    .update(`${versionOf(java)} ${kafkaJars()}`)
-    .digest('hex')
-    .slice(0, 12);
+  const jars = kafkaJars();
+  // Jars that were fetched again are others to the virtual machine.
+  const from = `${versionOf(java)} ${jars} ${statSync(jars).mtimeMs}`;
+  const key = createHash('sha256').update(from).digest('hex').slice(0, 12);
   const archive = join(kafkaCacheFolder(), `classes-${key}.jsa`);
   if (!existsSync(archive)) {
     const making = `${archive}.${process.pid}`;
