@@ -47,6 +47,7 @@ const role = (name: string, description: string): Command =>
     .option('--host <address>', 'address to listen on (HUNT_HOST, 127.0.0.1)')
     .option('--http-port <port>', 'HTTP port (HUNT_HTTP_PORT); 0 = any that is free')
     .option('--grpc-port <port>', 'gRPC port (HUNT_GRPC_PORT); 0 = any that is free')
+    .option('--pg-port <port>', 'port of the embedded PostgreSQL (HUNT_PG_PORT, 7432); 0 = without one')
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (HUNT_LOG_LEVEL)')
     .option('--config <file>', 'settings file instead of hunt.yaml')
     .action(async (_options, command: Command) =>
@@ -67,6 +68,7 @@ program
   .option('--host <address>', 'address to listen on (HUNT_HOST, 127.0.0.1)')
   .option('--port <port>', "the first gateway's HTTP port (HUNT_HTTP_PORT, 8080); 0 = any that is free")
   .option('--grpc-port <port>', "the first gateway's gRPC port (HUNT_GRPC_PORT, 9090); 0 = any that is free")
+  .option('--pg-port <port>', 'port of the embedded PostgreSQL (HUNT_PG_PORT, 7432); 0 = without one')
   .option('--no-respawn', 'do not restart processes that die')
   .option('--no-demo', 'do not play the demo hunt')
   .option('--config <file>', 'settings file instead of hunt.yaml')
@@ -77,6 +79,7 @@ role('node', 'Run one node until SIGTERM.');
 role('gateway', 'Run one gateway until SIGTERM.');
 // `hunt log` is a role and `hunt log verify` a command: what stands behind `verify` belongs to it alone.
 const log = role('log', 'Run the embedded log process until SIGTERM.').enablePositionalOptions();
+role('postgres', 'Run the embedded PostgreSQL until SIGTERM.');
 role('config', 'Print the effective configuration, secrets masked.').option('--json', 'as JSON');
 
 client('create', 'Create a hunt from a definition in YAML or JSON.')

@@ -16,16 +16,22 @@ const demo = script('../cli/demo-main.js');
  * nodes and the log hold little by design (I5), and nine of them share one machine: a node's heap grows by at most 30 %
  * between two collections (measured: a third less resident memory under load, at the same CPU an action).
  */
-const v8Flags: Readonly<Partial<Record<ChildRole, readonly string[]>>> = {
+const v8Flags: Readonly<Partial<Record<PlannedRole, readonly string[]>>> = {
   gateway: ['--max-semi-space-size=2'],
   node: ['--max-semi-space-size=2', '--heap-growing-percent=30'],
   log: ['--max-semi-space-size=4'],
+  postgres: ['--max-semi-space-size=1'],
 };
 
 export interface Plans {
-  readonly log: ChildPlan;
+  /** Profile embedded only: elsewhere the log is somebody else's process. */
+  readonly log: ChildPlan | undefined;
   readonly nodes: readonly ChildPlan[];
   readonly gateways: readonly ChildPlan[];
+  /** What else belongs to the profile. Play waits for none of them (I10). */
+  readonly others: readonly ChildPlan[];
+  /** What is left out and what that means, in sentences for people. */
+  readonly missing: readonly string[];
 }
 
 export const nodeIds = (config: Config): string[] => Array.from({ length: config.nodes }, (_, i) => `n${i + 1}`);
@@ -55,47 +61,78 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
   const inside = (name: string, usual: number, kind: 'http' | 'grpc' = 'http') =>
     ports.any(portOf(last(name)?.[kind]), config.httpPort === 0 ? undefined : usual);
 
+  const { pgPort, missing } = await planStore(config, ports);
+  const plan = planner(config, pgPort);
   const gateways: ChildPlan[] = [];
   for (let i = 0; i < config.gateways; i++) {
     const name = `g${i + 1}`;
     const http = await wanted('http', name, config.httpPort, i, '--port');
     const grpc = await wanted('grpc', name, config.grpcPort, i, '--grpc-port');
-    gateways.push(plan(config, 'gateway', name, http, grpc));
+    gateways.push(plan('gateway', name, http, grpc));
   }
   const nodes: ChildPlan[] = [];
   for (const [i, name] of nodeIds(config).entries())
-    nodes.push(plan(config, 'node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
-  return { log: plan(config, 'log', 'log', await inside('log', 7100)), nodes, gateways };
-}
-
-function plan(config: Config, role: 'log' | 'node' | 'gateway', name: string, http: number, grpc?: number): ChildPlan {
-  const flags = [
-    '--id',
-    name,
-    '--data-dir',
-    config.dataDir,
-    '--profile',
-    config.profile,
-    '--cluster',
-    config.cluster,
-    '--host',
-    config.host,
-    '--http-port',
-    String(http),
-  ];
-  if (grpc !== undefined) flags.push('--grpc-port', String(grpc));
+    nodes.push(plan('node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
+  const others: ChildPlan[] = [];
+  if (pgPort > 0) others.push(plan('postgres', 'postgres', await inside('postgres', 7203)));
   return {
-    name,
-    role,
-    argv: [...(v8Flags[role] ?? []), hunt, role, ...flags],
-    logFile: logFileOf(config, name),
-    http: `${role === 'gateway' && config.tlsCert !== undefined ? 'https' : 'http'}://${urlHost(config.host)}:${http}`,
-    ...(grpc === undefined ? {} : { grpc: `${urlHost(config.host)}:${grpc}` }),
-    reports: true,
-    endsBy0: role !== 'log',
-    essential: true,
+    log: config.profile === 'embedded' ? plan('log', 'log', await inside('log', 7100)) : undefined,
+    nodes,
+    gateways,
+    others,
+    missing,
   };
 }
+
+/** Where the embedded PostgreSQL will listen; 0: there is none, and `missing` says why if that is worth a word. */
+async function planStore(config: Config, ports: Ports): Promise<{ pgPort: number; missing: string[] }> {
+  if (config.pgUrl !== undefined) return { pgPort: 0, missing: [] };
+  const without = 'there are no lists of hunts and no projections; everything else works';
+  if (config.profile !== 'embedded') return { pgPort: 0, missing: [`HUNT_PG_URL is not given: ${without}`] };
+  if (config.pgPort === 0) return { pgPort: 0, missing: [] };
+  const { findPostgres } = await import('./postgres-binaries.ts');
+  const found = findPostgres();
+  if ('missing' in found) return { pgPort: 0, missing: [`${found.missing}: ${without}`] };
+  return { pgPort: await ports.any(config.httpPort === 0 ? undefined : config.pgPort), missing: [] };
+}
+
+type PlannedRole = Exclude<ChildRole, 'service'> | 'postgres';
+type Planner = (role: PlannedRole, name: string, http: number, grpc?: number) => ChildPlan;
+
+const planner =
+  (config: Config, pgPort: number): Planner =>
+  (role, name, http, grpc) => {
+    const flags = [
+      '--id',
+      name,
+      '--data-dir',
+      config.dataDir,
+      '--profile',
+      config.profile,
+      '--cluster',
+      config.cluster,
+      '--host',
+      config.host,
+      '--http-port',
+      String(http),
+      '--pg-port',
+      String(pgPort),
+      ...(config.file === undefined ? [] : ['--config', config.file]),
+    ];
+    if (grpc !== undefined) flags.push('--grpc-port', String(grpc));
+    return {
+      name,
+      role: role === 'postgres' ? 'service' : role,
+      argv: [...(v8Flags[role] ?? []), hunt, role, ...flags],
+      logFile: logFileOf(config, name),
+      http: `${role === 'gateway' && config.tlsCert !== undefined ? 'https' : 'http'}://${urlHost(config.host)}:${http}`,
+      ...(grpc === undefined ? {} : { grpc: `${urlHost(config.host)}:${grpc}` }),
+      reports: true,
+      endsBy0: role !== 'log',
+      need: role === 'postgres' || role === 'projector' ? 'wanted' : 'essential',
+      layer: role === 'gateway' ? 'edge' : role === 'log' || role === 'postgres' ? 'ground' : 'core',
+    };
+  };
 
 /** A package may leave the demo out. */
 export const hasDemo = (): boolean => existsSync(demo);
@@ -109,7 +146,8 @@ export const planDemo = (config: Config, shows: boolean): ChildPlan => ({
   shows,
   reports: false,
   endsBy0: true,
-  essential: false,
+  need: 'extra',
+  layer: 'edge',
 });
 
 const logFileOf = (config: Config, name: string) => join(config.dataDir, 'logs', `${name}.log`);

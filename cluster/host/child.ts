@@ -28,8 +28,13 @@ export interface ChildPlan {
   readonly reports: boolean;
   /** Whether exit 0 means that it is done for good (a drained node, say). */
   readonly endsBy0: boolean;
-  /** Whether the cluster is only ready with it. */
-  readonly essential: boolean;
+  /**
+   * essential: the cluster is only ready with it. wanted: the start waits for it, for a bounded time, and whether it runs later
+   * changes nothing. extra: nobody waits for it.
+   */
+  readonly need: 'essential' | 'wanted' | 'extra';
+  /** When it is stopped: the edge first, so that no player meets a node that is gone; what others write to, last. */
+  readonly layer: 'edge' | 'core' | 'ground';
 }
 
 /** What children send to their supervisor. */
@@ -83,6 +88,10 @@ export class Child {
   /** Of the last time that it ended; null: by a signal, or not yet. */
   get lastCode(): number | null {
     return this.#lastCode;
+  }
+  /** It ended before it was ever ready, at least once. */
+  get failed(): boolean {
+    return !this.#everReady && (this.#restarts > 0 || this.#state.kind === 'waiting' || this.#state.kind === 'ended');
   }
   get running(): boolean {
     return this.#state.kind === 'running';

@@ -8,7 +8,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { idPattern } from '../../proto/ids.ts';
 
-export type Role = 'up' | 'node' | 'gateway' | 'log' | 'projector' | 'relay' | 'client';
+export type Role = 'up' | 'node' | 'gateway' | 'log' | 'postgres' | 'projector' | 'relay' | 'client';
 
 const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   up: { http: 8080, grpc: 9090 },
@@ -17,6 +17,7 @@ const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   log: { http: 7100, grpc: 0 },
   projector: { http: 7201, grpc: 0 },
   relay: { http: 7202, grpc: 0 },
+  postgres: { http: 7203, grpc: 0 },
   client: { http: 8080, grpc: 9090 },
 };
 
@@ -112,6 +113,7 @@ const schema = z.object({
   tokenJwksFile: text('a file with a JSON Web Key Set').optional(),
   origins: list.pipe(z.array(origin)).default([]),
   pgUrl: url(['postgres://', 'postgresql://']).optional(),
+  pgPort: whole(0, 65_535, 'of the PostgreSQL of profile embedded; 0 = without one').default(7432),
   redisUrl: url(['redis://', 'rediss://']).optional(),
   alarmRedisUrl: url(['redis://', 'rediss://']).optional(),
   natsUrl: list.pipe(z.array(url(['nats://', 'tls://']))).optional(),
@@ -144,6 +146,8 @@ export interface Config extends Readonly<Omit<Parsed, 'httpPort' | 'grpcPort'>> 
   readonly role: Role;
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** The file that was read, if there was one. */
+  readonly file?: string;
   /** Where each value came from, for `hunt config`. */
   readonly sources: Readonly<Partial<Record<ConfigKey, string>>>;
 }
@@ -223,6 +227,7 @@ export function loadConfig(role: Role, from: ConfigSources = {}): { config: Conf
     dataDir: resolve(cwd, values.dataDir),
     httpPort: values.httpPort ?? portDefaults[role].http,
     grpcPort: values.grpcPort ?? portDefaults[role].grpc,
+    ...(existsSync(file.path) ? { file: file.path } : {}),
     sources,
   };
   return { config: Object.freeze(config), warnings };

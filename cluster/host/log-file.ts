@@ -32,3 +32,14 @@ export function tail(path: string, bytes = 2_000): string {
     if (file !== undefined) closeSync(file);
   }
 }
+
+/** The last line that tells something, short enough for a sentence: the error's message, of a line that is JSON. */
+export function lastWords(path: string): string {
+  const line = tail(path).split('\n').at(-1) ?? '';
+  try {
+    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    return err?.message ?? msg ?? line;
+  } catch {
+    return line;
+  }
+}

@@ -18,6 +18,7 @@ import { type ClusterFile, clusterFilePath, writeClusterFile } from './cluster-f
 import type { Config } from './config.ts';
 import type { DataLock } from './data-lock.ts';
 import { rotateIfLarge, tail } from './log-file.ts';
+import { ReadyRule } from './ready-rule.ts';
 import { tokenKeyFile } from './secrets.ts';
 
 /** The log may have a long tail to check before it serves. */
@@ -26,9 +27,7 @@ const logStartMs = 60_000;
 const startTriesMax = 5;
 const formMs = 20_000;
 /** Together below the 30 s in which `hunt up` ends. */
-const gatewayStopMs = 8_000;
-const nodeStopMs = 8_000;
-const logStopMs = 9_000;
+const stopMs: Readonly<Record<ChildPlan['layer'], number>> = { edge: 8_000, core: 8_000, ground: 9_000 };
 /** Changes that come together are written together. */
 const writeDelayMs = 15;
 const rotateEveryMs = 60_000;
@@ -58,6 +57,8 @@ export interface SupervisorPorts {
   /** Somebody looks at our stderr: the demo's scoreboard may stand there. */
   readonly showDemo: boolean;
   emit(event: UpEvent): void;
+  /** For people. */
+  say(sentence: string): void;
 }
 
 /** A child could not be started at all. `message` is for people; `exitCode` is the child's. */
@@ -86,6 +87,8 @@ export class Supervisor {
   #viewLog: ViewLog | undefined;
   #writePending = false;
   #everReady = false;
+  #allStarted = false;
+  readonly #rule: ReadyRule;
 
   constructor(config: Config, plans: Plans, generation: number, ports: SupervisorPorts) {
     this.#config = config;
@@ -93,6 +96,12 @@ export class Supervisor {
     this.#ports = ports;
     this.#generation = generation;
     this.#startedAt = ports.clock.now();
+    this.#rule = new ReadyRule({
+      timers: ports.timers,
+      say: (sentence) => ports.say(sentence),
+      over: () => this.#changed(),
+    });
+    this.#cancels.push(() => this.#rule.close());
   }
 
   /** Resolves when the cluster is ready. Rejects with {@link StartError} when a child refuses to start. */
@@ -106,10 +115,15 @@ export class Supervisor {
       timers.every(mintEveryMs, () => void this.#mint().then(() => this.#changed())),
     );
 
-    const log = this.#add(this.#plans.log);
-    await this.#until(() => log.up, logStartMs, 'the log process to start');
+    for (const sentence of this.#plans.missing) this.#ports.say(sentence);
+    if (this.#plans.log !== undefined) {
+      const log = this.#add(this.#plans.log);
+      await this.#until(() => log.up, logStartMs, 'the log process to start');
+    }
     await this.#form();
-    for (const plan of [...this.#plans.nodes, ...this.#plans.gateways]) this.#add(plan);
+    for (const plan of [...this.#plans.nodes, ...this.#plans.gateways, ...this.#plans.others]) this.#add(plan);
+    this.#allStarted = true;
+    this.#changed();
     await this.#until(() => this.#state === 'ready', undefined, 'the cluster to be ready');
     if (config.demo && hasDemo()) this.#add(planDemo(config, this.#ports.showDemo));
   }
@@ -121,15 +135,15 @@ export class Supervisor {
     this.#ports.emit({ event: 'stopping', reason });
     this.#write();
     for (const cancel of this.#cancels) cancel();
-    const stopAll = (roles: readonly string[], patienceMs: number) =>
+    const stopAll = (layer: ChildPlan['layer']) =>
       Promise.all(
-        this.#children.filter((child) => roles.includes(child.plan.role)).map((child) => child.stop(patienceMs)),
+        this.#children.filter((child) => child.plan.layer === layer).map((child) => child.stop(stopMs[layer])),
       );
-    await stopAll(['gateway', 'service'], gatewayStopMs);
-    await stopAll(['node', 'projector', 'relay'], nodeStopMs);
+    await stopAll('edge');
+    await stopAll('core');
     this.#viewLog?.close();
     await this.#backend?.close();
-    await stopAll(['log'], logStopMs);
+    await stopAll('ground');
     this.#write();
     this.#ports.lock.release();
     this.#ports.emit({ event: 'stopped' });
@@ -227,7 +241,7 @@ export class Supervisor {
   }
 
   #changed(): void {
-    const ready = this.#isReady();
+    const ready = this.#allStarted && this.#rule.isReady(this.#children, this.#viewLog?.view);
     if (this.#state === 'starting' && ready) {
       this.#state = 'ready';
       this.#everReady = true;
@@ -239,16 +253,6 @@ export class Supervisor {
       this.#writeSoon();
     }
     for (const look of [...this.#waiting]) look();
-  }
-
-  /** Every process that still belongs to the cluster says that it is ready, and every slot's owner is one of them. */
-  #isReady(): boolean {
-    const here = this.#children.filter((child) => child.plan.essential && !child.gone);
-    const expected = 1 + this.#plans.nodes.length + this.#plans.gateways.length;
-    if (this.#children.filter((child) => child.plan.essential).length < expected || !here.every((child) => child.up))
-      return false;
-    const serving = new Set(here.filter((child) => child.plan.role === 'node').map((child) => child.plan.name));
-    return this.#viewLog?.view.owners.every((owner) => owner !== undefined && serving.has(owner)) === true;
   }
 
   #until(done: () => boolean, ms: number | undefined, what: string): Promise<void> {
@@ -265,7 +269,7 @@ export class Supervisor {
         const refused = this.#children.find(
           (child) =>
             !child.everReady &&
-            child.plan.essential &&
+            child.plan.need === 'essential' &&
             (child.lastCode === 2 || child.gone || child.restarts >= startTriesMax),
         );
         if (refused !== undefined && !this.#everReady) {
@@ -283,11 +287,15 @@ export class Supervisor {
         ms === undefined
           ? undefined
           : this.#ports.timers.after(ms, () =>
-              end(() => reject(new StartError(`waited ${ms} ms for ${what}:\n${tail(this.#plans.log.logFile)}`, 1))),
+              end(() => reject(new StartError(`waited ${ms} ms for ${what}:\n${this.#logTail()}`, 1))),
             );
       this.#waiting.add(look);
       look();
     });
+  }
+
+  #logTail(): string {
+    return this.#plans.log === undefined ? '' : tail(this.#plans.log.logFile);
   }
 
   #writeSoon(): void {

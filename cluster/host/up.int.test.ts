@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { slotCount } from '../../proto/ids.ts';
 import { ClusterProcess } from './black-box/cluster-process.ts';
 import { until } from './black-box/deadline.ts';
+import { meadow } from './black-box/definitions.ts';
 import { identityOf, isAlive } from './process-identity.ts';
 
 interface ClusterAnswer {
@@ -60,11 +61,31 @@ describe('hunt up in a folder with a long name', function () {
   });
 });
 
+describe('hunt up with a PostgreSQL that cannot start', function () {
+  this.timeout(60_000);
+
+  it('says so in a sentence, and everything else runs', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'hunt-no-pg-'));
+    // Where PostgreSQL's folder should be lies a file.
+    writeFileSync(join(dataDir, 'postgres'), '');
+    const cluster = await ClusterProcess.start({ dataDir, nodes: 1, store: true });
+    try {
+      assert.ok(cluster.readyAfterMs < 10_000, `ready after ${cluster.readyAfterMs} ms`);
+      assert.match(cluster.stderr, /postgres does not start \(.*postgres.*\): play goes on without it/);
+      await cluster.createHunt(meadow(1));
+      assert.equal(cluster.file().state, 'ready');
+    } finally {
+      assert.equal(await cluster.stop(), 0);
+      rmSync(dataDir, { recursive: true });
+    }
+  });
+});
+
 describe('hunt up', function () {
   this.timeout(90_000);
   let cluster: ClusterProcess;
   before(async () => {
-    cluster = await ClusterProcess.start({ nodes: 3 });
+    cluster = await ClusterProcess.start({ nodes: 3, store: true });
   });
   after(() => cluster.stopAndRemove());
 
@@ -86,7 +107,9 @@ describe('hunt up', function () {
       'node n1 up 0',
       'node n2 up 0',
       'node n3 up 0',
+      'service postgres up 0',
     ]);
+    for (const row of file.processes.filter(({ role }) => role === 'node')) assert.match(row.grpc ?? '', /:\d+$/);
     assert.equal(file.urls.ws, `${file.urls.http.replace('http', 'ws')}/v1/socket`);
     const ready = cluster.lines.find((line) => line.event === 'ready');
     assert.equal(ready?.file, path);
@@ -137,7 +160,7 @@ describe('hunt up', function () {
     assert.match(stderr, /--port: port \d+ on 127\.0\.0\.1 is taken/);
   });
 
-  for (const name of ['n2', 'g1', 'log']) {
+  for (const name of ['n2', 'g1', 'log', 'postgres']) {
     it(`starts ${name} again after SIGKILL, under the same name and ports`, async () => {
       const view = await viewOf(cluster);
       const before = cluster.kill(name);
@@ -175,7 +198,7 @@ describe('hunt up', function () {
     const hunt = fileURLToPath(new URL('../cli/hunt.js', import.meta.url));
     const other = spawn(
       process.execPath,
-      [hunt, 'node', '--id', 'n1', '--data-dir', cluster.dataDir, '--http-port', '0'],
+      [hunt, 'node', '--id', 'n1', '--data-dir', cluster.dataDir, '--http-port', '0', '--grpc-port', '0'],
       { stdio: 'ignore' },
     );
     try {

@@ -48,6 +48,7 @@ export async function runUp(config: Config, options: UpOptions): Promise<number>
       tokens,
       lock,
       emit,
+      say,
       showDemo: !options.json,
     };
     return await supervise(new Supervisor(config, plans, (before?.generation ?? 0) + 1, ports), config, say);

@@ -14,6 +14,8 @@ import { until, within } from './deadline.ts';
 export interface ClusterOptions {
   readonly nodes?: number;
   readonly gateways?: number;
+  /** With the embedded PostgreSQL and its projector, as users have it; without them by default: most tests ask for no list. */
+  readonly store?: boolean;
   /** Start on this folder again instead of a fresh one. It is then the caller's to remove. */
   readonly dataDir?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -62,7 +64,7 @@ export class ClusterProcess extends ClusterApi {
   }
 
   #spawn(): [ChildProcess, Promise<number | null>] {
-    const { nodes = 3, gateways = 1, flags = [], env = {}, nodeOptions } = this.options;
+    const { nodes = 3, gateways = 1, store = false, flags = [], env = {}, nodeOptions } = this.options;
     const args = [
       'up',
       '--json',
@@ -77,6 +79,7 @@ export class ClusterProcess extends ClusterApi {
       String(nodes),
       '--gateways',
       String(gateways),
+      ...(store ? [] : ['--pg-port', '0']),
     ];
     const child = spawn(process.execPath, [huntEntry, ...args, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
