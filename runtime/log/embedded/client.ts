@@ -152,7 +152,8 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
     const body = await this.#ask(op.readSlot, new BodyWriter().u32(slot).f64(from).u32(bytesMax));
     const next = body.f64() as Position;
     const end = body.f64() as Position;
-    return { records: readRecords(body.rest()), next, end, oldest: 0 as Position };
+    const oldest = body.f64() as Position;
+    return { records: readRecords(body.rest()), next, end, oldest };
   }
 
   async head(stream: StreamId): Promise<Version> {
@@ -165,8 +166,9 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
     return Array.from({ length: slotCount }, () => body.f64() as Position);
   }
 
-  trim(): Promise<Position> {
-    return Promise.reject(new RangeError('the embedded log keeps everything'));
+  async trim(slot: Slot, before: Position): Promise<Position> {
+    const body = await this.#ask(op.trim, new BodyWriter().u32(slot).f64(before));
+    return body.f64() as Position;
   }
 
   subscribe(stream: StreamId, listener: FeedListener): Promise<Subscription> {

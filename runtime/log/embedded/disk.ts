@@ -11,6 +11,7 @@ import {
   write as fsWrite,
 } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 export interface Disk {
@@ -100,6 +101,45 @@ export const systemDisk: Disk = {
     }
   },
 };
+
+/** Replaces a file as a whole: readers, and a start after power loss, find the old one or the new one. */
+export async function replaceFile(
+  disk: Disk,
+  folder: string,
+  name: string,
+  write: (file: DiskFile) => Promise<void>,
+): Promise<void> {
+  const temporary = join(folder, `${name}.new`);
+  const file = await disk.open(temporary, { create: true });
+  try {
+    await write(file);
+    await file.sync();
+    await file.close();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await disk.remove(temporary).catch(() => undefined);
+    throw error;
+  }
+  await disk.rename(temporary, join(folder, name));
+  await disk.syncFolder(folder);
+}
+
+/** The first `bytesMax` bytes of a small file, fewer if it is shorter; undefined if there is none. */
+export async function readStart(disk: Disk, path: string, bytesMax: number): Promise<Buffer | undefined> {
+  let file: DiskFile;
+  try {
+    file = await disk.open(path, { readOnly: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.alloc(bytesMax);
+    return bytes.subarray(0, await file.read(bytes, 0));
+  } finally {
+    await file.close();
+  }
+}
 
 /** What a full or failing disk says; the log then refuses appends, serves reads and tries again. */
 export const isDiskTrouble = (error: unknown): boolean => {

@@ -32,7 +32,10 @@ export class IndexStore {
   readonly #databases: readonly { resetReadTxn(): void }[];
   /** Position up to which a flush is under way or was done: no run may cross it. */
   boundary = 0;
-  #flushing: Promise<boolean> | undefined;
+  /** Everything before is in the index, by a flush that is done. */
+  checkpointed = 0;
+  /** A flush or a removal is under way; there is one at a time. */
+  #writing: Promise<unknown> | undefined;
 
   constructor(
     folder: string,
@@ -75,18 +78,58 @@ export class IndexStore {
     await this.#meta.put(damageKey, Buffer.from(JSON.stringify(damage)));
   }
 
-  /** Writes everything before `checkpoint.position` behind. One flush at a time; resolves false if one is under way. */
+  /** Writes everything before `checkpoint.position` behind. Resolves false if the index is being written already. */
   async flush(checkpoint: Checkpoint, syncSegments: () => Promise<void>): Promise<boolean> {
-    if (this.#flushing !== undefined) return false;
-    this.#flushing = this.#flush(checkpoint, syncSegments);
+    if (this.#writing !== undefined) return false;
+    await this.#alone(() => this.#flush(checkpoint, syncSegments));
+    return true;
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
+    const writing = work();
+    this.#writing = writing;
     try {
-      return await this.#flushing;
+      await writing;
     } finally {
-      this.#flushing = undefined;
+      this.#writing = undefined;
     }
   }
 
-  async #flush(checkpoint: Checkpoint, syncSegments: () => Promise<void>): Promise<boolean> {
+  /** What the trimmed segments before `below` held of these streams, and of all slots, is no longer looked for. */
+  async prune(streams: readonly { readonly kind: string; readonly id: number }[], below: number): Promise<void> {
+    for (let i = 0; i < streams.length; i += sliceStreams) {
+      const slice = streams.slice(i, i + sliceStreams);
+      await this.#between(() => {
+        for (const { kind, id } of slice) this.streams.prune(kind, id, below);
+      });
+    }
+    await this.#between(() => {
+      for (let slot = 0; slot < slotCount; slot++) this.slots.prune(slot, below);
+    });
+  }
+
+  /** The heads of streams of which nothing but the head is left, for an index that was lost. */
+  async restore(
+    heads: readonly { readonly kind: string; readonly id: number; readonly head: number }[],
+  ): Promise<void> {
+    await this.#between(() => {
+      for (const { kind, id, head } of heads) this.streams.restore(kind, id, head);
+    });
+  }
+
+  /** One batch, when no flush is half done: each would read what the other is about to replace. */
+  async #between(puts: () => void): Promise<void> {
+    while (this.#writing !== undefined) await this.settled();
+    await this.#alone(() => this.#write(puts));
+    await new Promise<void>((resolve) => this.timers.soon(resolve));
+  }
+
+  /** What was written so far survives power loss when this resolves. */
+  async onDisk(): Promise<void> {
+    await this.#env.flushed;
+  }
+
+  async #flush(checkpoint: Checkpoint, syncSegments: () => Promise<void>): Promise<void> {
     this.boundary = checkpoint.position;
     const before = this.streams.unindexed;
     await syncSegments();
@@ -117,9 +160,9 @@ export class IndexStore {
       bytes.writeDoubleLE(checkpoint.slotLast[slot] as number, 24 + slot * 16);
     }
     await this.#meta.put(checkpointKey, bytes);
+    this.checkpointed = checkpoint.position;
     this.streams.unindexed = Math.max(0, this.streams.unindexed - before);
     this.streams.sweep();
-    return true;
   }
 
   /**
@@ -131,13 +174,13 @@ export class IndexStore {
     for (const database of this.#databases) database.resetReadTxn();
   }
 
-  /** Resolves when no flush is under way. */
+  /** Resolves when what is being written is written. */
   async settled(): Promise<void> {
-    await this.#flushing?.catch(() => false);
+    await this.#writing?.catch(() => undefined);
   }
 
   async close(): Promise<void> {
-    await this.#flushing?.catch(() => false);
+    await this.settled();
     await this.#env.flushed;
     await this.#env.close();
   }

@@ -1,11 +1,14 @@
 /**
  * Reads the segments of a log that no process serves: every record of every segment, in the order of the log, with all
- * damage reported where it lies. Changes nothing; needs neither index nor lock.
+ * damage reported where it lies. Changes nothing; needs neither index nor lock. What was trimmed is not shown, whether or not
+ * its bytes are still there.
  */
 import { join } from 'node:path';
 import type { Slot } from '../../../proto/ids.ts';
-import type { LogRecord } from '../event-log.ts';
+import { LogDamagedError, type LogRecord } from '../event-log.ts';
+import { readBase } from './base.ts';
 import { type Disk, systemDisk } from './disk.ts';
+import { readMarks } from './marks.ts';
 import { at, positionOf, readRecord, recordType, slotAt } from './record.ts';
 import { lastNonZero, scanSegment } from './scan.ts';
 import { listSegments, segmentHeaderBytes, segmentName, segmentSizeOf } from './segments.ts';
@@ -30,10 +33,16 @@ export async function* openSegmentsReadOnly(
   disk: Disk = systemDisk,
 ): AsyncGenerator<OfflineItem, void, void> {
   const folder = join(dir, 'segments');
-  const numbers = await listSegments(disk, folder);
-  const highest = numbers.at(-1) ?? 0;
-  let last = highest;
-  const first = numbers[0] ?? 0;
+  let first = 1;
+  try {
+    first = (await readBase(disk, folder))?.floor ?? 1;
+  } catch (error) {
+    if (!(error instanceof LogDamagedError)) throw error;
+    yield { kind: 'damage', from: 0, to: 0, what: error.message };
+  }
+  const marks = await readMarks(disk, folder);
+  const numbers = (await listSegments(disk, folder)).filter((number) => number >= first);
+  let last = numbers.at(-1) ?? 0;
   const load = async (number: number): Promise<Buffer> => {
     const file = await disk.open(join(folder, segmentName(number)), { readOnly: true });
     try {
@@ -53,7 +62,7 @@ export async function* openSegmentsReadOnly(
     lastNonZero(await load(last), segmentHeaderBytes) <= segmentHeaderBytes
   )
     last--;
-  for (let number = numbers[0] ?? 1; number <= last; number++) {
+  for (let number = first; number <= last; number++) {
     if (!numbers.includes(number)) {
       const what = 'the segment is missing';
       yield { kind: 'damage', from: positionOf(number, 0), to: positionOf(number + 1, 0), what };
@@ -71,12 +80,14 @@ export async function* openSegmentsReadOnly(
           const type = bytes[offset + at.type];
           const record = readRecord(bytes, offset);
           const slot = slotAt(bytes, offset);
+          if (number < (marks?.[slot] ?? 0)) return;
           if (type === recordType.events) items.push({ kind: 'record', slot, record });
           else if (type === recordType.take)
             items.push({ kind: 'take', slot, epoch: record.epoch, position: record.position });
         },
         damagedRecord(_, offset) {
           const record = readRecord(bytes, offset);
+          if (number < (marks?.[slotAt(bytes, offset)] ?? 0)) return;
           items.push({
             kind: 'damage',
             from: record.position,

@@ -25,6 +25,11 @@ export interface ReadRecords {
   readonly last: number;
 }
 
+/** What was to be read was trimmed while it was read: the log begins later now, so read again from there. */
+export class TrimmedMeanwhile extends Error {
+  override readonly name = 'TrimmedMeanwhile';
+}
+
 export class Reader {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -35,6 +40,8 @@ export class Reader {
     private readonly cache: TailCache,
     private readonly damage: Damage,
     private readonly onDamage: () => void,
+    /** Records of the slot before this position were trimmed. */
+    private readonly below: (slot: number) => number,
   ) {}
 
   get waiting(): number {
@@ -64,6 +71,7 @@ export class Reader {
       return true;
     });
     if (fault !== undefined) {
+      if (fault.position < this.below(entry.slot)) throw new TrimmedMeanwhile();
       const known = { kind: entry.kind, id: entry.id, position: fault.position, what: fault.what };
       if (this.damage.addStream(known)) this.onDamage();
       if (bytes === 0)
@@ -90,6 +98,7 @@ export class Reader {
         return true;
       },
     );
+    if (fault !== undefined && fault.position < this.below(slot)) throw new TrimmedMeanwhile();
     if (bytes === 0 && fault !== undefined)
       throw new LogDamagedError(`slot ${slot} is damaged at position ${fault.position}: ${fault.what}`);
     if (bytes === 0 && hole !== undefined)

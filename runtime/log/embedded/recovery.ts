@@ -1,14 +1,18 @@
 /**
  * What the log process does before it serves: from the index's checkpoint on, it reads the segments again, brings the index
- * up to date, cuts and erases a torn tail, and writes down what is damaged. Without an index it does so from the first segment.
+ * up to date, cuts and erases a torn tail, and writes down what is damaged. Without an index it does so from the first segment
+ * that is kept, on what the base says of those before it.
  */
 import { slotCount } from '../../../proto/ids.ts';
 import { LogDamagedError } from '../event-log.ts';
+import { type Base, emptyBase, readHeads } from './base.ts';
 import type { Damage } from './damage.ts';
+import type { Disk } from './disk.ts';
 import type { IndexStore } from './index-store.ts';
 import { at, kindAt, offsetOf, positionOf, recordBytes, recordType, segmentOf, slotAt } from './record.ts';
 import { lastNonZero, type ScanVisitor, scanSegment } from './scan.ts';
 import { type OpenSegment, type Segments, segmentHeaderBytes, segmentName } from './segments.ts';
+import type { StreamEntry } from './stream-index.ts';
 
 const flushRecords = 200_000;
 
@@ -38,6 +42,8 @@ class Replay implements ScanVisitor {
     private readonly damage: Damage,
     readonly epochs: Float64Array,
     readonly slotLast: Float64Array,
+    /** Records before this position were removed. */
+    private readonly floor: number,
   ) {}
 
   record(bytes: Buffer, offset: number): void {
@@ -59,12 +65,17 @@ class Replay implements ScanVisitor {
     const count = bytes.readUInt32LE(offset + at.count);
     this.index.slots.add(slot, position, length, this.index.boundary);
     if (version + count - 1 <= entry.committed) return;
-    if (version !== entry.committed + 1) {
+    if (version !== entry.committed + 1 && !this.#beginsHere(entry, slot)) {
       const what = `versions ${entry.committed + 1} to ${version - 1} are missing`;
       this.damage.addStream({ kind: entry.kind, id: entry.id, position, what });
     }
     this.index.streams.add(entry, version, count, position, length, this.index.boundary);
     entry.head = entry.committed;
+  }
+
+  /** The versions before were removed: nothing else of the stream was kept, and its slot lost nothing that was. */
+  #beginsHere(entry: StreamEntry, slot: number): boolean {
+    return entry.lastPosition < this.floor && !this.holes.some((hole) => hole.slots.has(slot));
   }
 
   damagedRecord(bytes: Buffer, offset: number): void {
@@ -100,17 +111,28 @@ class Replay implements ScanVisitor {
 }
 
 export async function recover(
+  disk: Disk,
   segments: Segments,
   index: IndexStore,
   damage: Damage,
+  base: Base | undefined,
   cutAtFirstFault: boolean,
 ): Promise<Recovered> {
-  const numbers = await segments.list();
-  const checkpoint = index.checkpoint();
-  const epochs = checkpoint?.epochs ?? new Float64Array(slotCount);
-  const slotLast = checkpoint?.slotLast ?? new Float64Array(slotCount);
-  const replay = new Replay(index, damage, epochs, slotLast);
-  const start = checkpoint?.position ?? positionOf(numbers[0] ?? 1, segmentHeaderBytes);
+  const { floor: lowest, ends, ...before } = base ?? emptyBase();
+  // Those before were about to be removed.
+  const numbers = (await segments.list()).filter((number) => number >= lowest);
+  if (base !== undefined && numbers.length === 0)
+    throw new LogDamagedError(`all segments from ${segmentName(lowest)} on are missing: restore them`);
+  const floor = positionOf(lowest, segmentHeaderBytes);
+  const found = index.checkpoint();
+  const checkpoint = found !== undefined && found.position >= floor ? found : undefined;
+  const epochs = Float64Array.from((checkpoint ?? before).epochs);
+  const slotLast = Float64Array.from((checkpoint ?? before).slotLast);
+  index.slots.baseEnds.set(ends);
+  index.checkpointed = checkpoint?.position ?? 0;
+  if (checkpoint === undefined) await restoreHeads(disk, segments, index, damage, floor);
+  const replay = new Replay(index, damage, epochs, slotLast, base === undefined ? 0 : floor);
+  const start = checkpoint?.position ?? floor;
   const highest = numbers.at(-1) ?? 0;
   if (checkpoint !== undefined && highest < segmentOf(start) - 1) {
     throw new LogDamagedError(
@@ -175,4 +197,20 @@ export async function recover(
     scanned: replay.scanned,
     tornBytes: torn === undefined ? 0 : torn.to - torn.from,
   };
+}
+
+/** What the base knows and a lost index does not. What the base has lost too, nobody knows: no stream without a later record is safe. */
+async function restoreHeads(
+  disk: Disk,
+  segments: Segments,
+  index: IndexStore,
+  damage: Damage,
+  floor: number,
+): Promise<void> {
+  try {
+    for await (const heads of readHeads(disk, segments.folder)) await index.restore(heads);
+  } catch (error) {
+    if (!(error instanceof LogDamagedError)) throw error;
+    damage.addRegion({ from: floor, to: floor, slots: Array.from({ length: slotCount }, (_, slot) => slot) });
+  }
 }

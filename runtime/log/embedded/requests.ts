@@ -1,5 +1,5 @@
 /** What clients ask of the log process besides appending: takes, reads, heads, subscriptions and pages. One function an operation. */
-import type { Version } from '../../../proto/ids.ts';
+import type { StreamId, Version } from '../../../proto/ids.ts';
 import { slotCount } from '../../../proto/ids.ts';
 import { FencedError, LogDamagedError, LogUnavailableError } from '../event-log.ts';
 import type { StoredPage } from '../page-store.ts';
@@ -8,8 +8,9 @@ import type { Damage } from './damage.ts';
 import type { FeedLink } from './feed-link.ts';
 import type { IndexStore } from './index-store.ts';
 import type { Pages } from './pages.ts';
-import { type Reader, readsWaitingMax } from './reader.ts';
+import { type Reader, readsWaitingMax, TrimmedMeanwhile } from './reader.ts';
 import { recordHeaderBytes, recordType, writeRecord } from './record.ts';
+import type { Trim } from './trim.ts';
 import { BodyReader, BodyWriter, logFrame, op, pageBytesMax, readBytesMax, status } from './wire.ts';
 
 /** Requests of one link that are not answered yet; clients keep far below. */
@@ -24,6 +25,7 @@ export class Requests {
     private readonly reader: Reader,
     private readonly damage: Damage,
     private readonly pages: Pages,
+    private readonly trim: Trim,
   ) {}
 
   frame(link: FeedLink, payload: Buffer): void {
@@ -77,7 +79,7 @@ export class Requests {
         case op.take:
           return this.#take(body.u32(), body.f64());
         case op.read:
-          return this.#read(body);
+          return this.#read(body.stream(), body.f64(), body.u32());
         case op.readSlot:
           return this.#readSlot(body.u32(), body.f64(), body.u32());
         case op.head:
@@ -94,6 +96,8 @@ export class Requests {
           return this.#drop(body);
         case op.ends:
           return this.#ends();
+        case op.trim:
+          return this.#trim(body.u32(), body.f64());
         default:
           throw new RangeError(`operation ${code} is unknown: the client is newer than the log process`);
       }
@@ -103,7 +107,7 @@ export class Requests {
   }
 
   #take(slot: number, epoch: number): Promise<BodyWriter> {
-    if (slot >= slotCount) throw new RangeError(`slot ${slot}: 0 to ${slotCount - 1}`);
+    checkSlot(slot);
     if (!Number.isSafeInteger(epoch) || epoch < 0) throw new RangeError(`epoch ${epoch}: an integer from 0 to 2^53-1`);
     const held = this.lane.epochs[slot] as number;
     if (epoch < held) throw new FencedError(slot as never, held);
@@ -141,38 +145,57 @@ export class Requests {
       throw new LogUnavailableError(`over ${readsWaitingMax} reads are waiting: try again soon`);
   }
 
-  async #read(body: BodyReader): Promise<BodyWriter> {
-    const stream = body.stream();
-    const from = Math.max(1, body.f64());
-    const bytesMax = Math.min(Math.max(1, body.u32()), readBytesMax);
-    const entry = this.index.streams.entry(stream.kind, stream.id);
+  async #read(stream: StreamId, wanted: number, wantedBytes: number): Promise<BodyWriter> {
+    const bytesMax = Math.min(Math.max(1, wantedBytes), readBytesMax);
+    const { streams } = this.index;
+    const entry = streams.entry(stream.kind, stream.id);
     const head = entry.committed;
+    const oldest = streams.oldest(entry, this.trim.below(entry.slot));
+    const from = Math.max(wanted, oldest);
     const out = new BodyWriter();
     const damaged = this.damage.any ? this.damage.ofStream(entry) : undefined;
     if (from > head) {
       if (damaged !== undefined) throw new LogDamagedError(damaged);
-      return out.f64(head).f64(1).f64(0);
+      return out.f64(head).f64(oldest).f64(0);
     }
     this.#ready();
-    const { bytes, last } = await this.reader.stream(entry, from, head, bytesMax);
-    // A stream whose end may be in a hole is served as far as it is known, and says so where that ends.
-    const more = last < head || damaged !== undefined;
-    return out
-      .f64(head)
-      .f64(1)
-      .f64(more ? last + 1 : 0)
-      .bytes(bytes);
+    try {
+      const { bytes, last } = await this.reader.stream(entry, from, head, bytesMax);
+      // A stream whose end may be in a hole is served as far as it is known, and says so where that ends.
+      const more = last < head || damaged !== undefined;
+      return out
+        .f64(head)
+        .f64(oldest)
+        .f64(more ? last + 1 : 0)
+        .bytes(bytes);
+    } catch (error) {
+      if (!(error instanceof TrimmedMeanwhile)) throw error;
+      return this.#read(stream, wanted, wantedBytes);
+    }
   }
 
-  async #readSlot(slot: number, from: number, wanted: number): Promise<BodyWriter> {
-    if (slot >= slotCount) throw new RangeError(`slot ${slot}: 0 to ${slotCount - 1}`);
+  async #readSlot(slot: number, wanted: number, wantedBytes: number): Promise<BodyWriter> {
+    checkSlot(slot);
     const end = this.index.slots.end(slot);
+    const oldest = this.trim.oldest(slot);
     const out = new BodyWriter();
-    if (from >= end && !this.damage.any) return out.f64(from).f64(from);
+    if (wanted >= end && !this.damage.any) return out.f64(wanted).f64(wanted).f64(oldest);
     this.#ready();
-    const { bytes, last } = await this.reader.slot(slot, from, Math.min(Math.max(1, wanted), readBytesMax));
-    const next = last === 0 ? Math.max(from, end) : last;
-    return out.f64(next).f64(Math.max(end, next)).bytes(bytes);
+    const from = Math.max(wanted, this.trim.below(slot));
+    try {
+      const { bytes, last } = await this.reader.slot(slot, from, Math.min(Math.max(1, wantedBytes), readBytesMax));
+      const next = last === 0 ? Math.max(wanted, end) : last;
+      return out.f64(next).f64(Math.max(end, next)).f64(oldest).bytes(bytes);
+    } catch (error) {
+      if (!(error instanceof TrimmedMeanwhile)) throw error;
+      return this.#readSlot(slot, wanted, wantedBytes);
+    }
+  }
+
+  async #trim(slot: number, before: number): Promise<BodyWriter> {
+    checkSlot(slot);
+    if (!Number.isSafeInteger(before) || before < 0) throw new RangeError(`position ${before}: an integer from 0`);
+    return new BodyWriter().f64(await this.trim.trim(slot, before));
   }
 
   #ends(): BodyWriter {
@@ -240,4 +263,8 @@ export class Requests {
     await this.pages.drop(kind, id, pages);
     return new BodyWriter();
   }
+}
+
+function checkSlot(slot: number): void {
+  if (slot >= slotCount) throw new RangeError(`slot ${slot}: 0 to ${slotCount - 1}`);
 }

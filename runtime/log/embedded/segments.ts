@@ -22,6 +22,7 @@ const zeroChunkBytes = 256 * 1024;
 const zeroPauseMsMin = 1;
 const zeroPauseMsMax = 20;
 const readersMax = 64;
+const closeAfterMs = 10_000;
 
 export const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.seg`;
 const segmentPattern = /^(\d{8,})\.seg$/;
@@ -123,10 +124,7 @@ export class Segments {
       if (this.#readers.size > readersMax) {
         const [oldest, file] = this.#readers.entries().next().value as [number, Promise<DiskFile>];
         this.#readers.delete(oldest);
-        // A read that is under way finishes on its own descriptor first: closing waits behind it.
-        void file
-          .then((open) => this.timers.after(10_000, () => void open.close().catch(() => undefined)))
-          .catch(() => undefined);
+        this.#closeLater(file);
       }
     }
     let file: DiskFile;
@@ -143,6 +141,28 @@ export class Segments {
       );
   }
 
+  /** By its header. Throws {@link LogDamagedError} when that is not to be trusted. */
+  async size(number: number): Promise<number> {
+    const header = Buffer.alloc(segmentHeaderBytes);
+    await this.read(number, header, 0);
+    const size = segmentSizeOf(header, number);
+    if (size === undefined) throw new LogDamagedError(`the header of segment ${segmentName(number)} is damaged`);
+    return size;
+  }
+
+  /** For good. A read that is under way still finishes. */
+  async remove(number: number): Promise<void> {
+    await this.disk.remove(this.path(number));
+    const reader = this.#readers.get(number);
+    this.#readers.delete(number);
+    if (reader !== undefined) this.#closeLater(reader);
+  }
+
+  /** Removals survive power loss when this resolves. */
+  syncFolder(): Promise<void> {
+    return this.disk.syncFolder(this.folder);
+  }
+
   /** The whole segment, for scanning at the start. */
   async load(number: number): Promise<{ bytes: Buffer; size: number | undefined }> {
     const file = await this.disk.open(this.path(number), { readOnly: true });
@@ -156,6 +176,13 @@ export class Segments {
     } finally {
       await file.close();
     }
+  }
+
+  /** A read that is under way finishes on its own descriptor first: closing waits behind it. */
+  #closeLater(reader: Promise<DiskFile>): void {
+    void reader
+      .then((open) => this.timers.after(closeAfterMs, () => void open.close().catch(() => undefined)))
+      .catch(() => undefined);
   }
 
   async close(): Promise<void> {

@@ -9,8 +9,11 @@
 import { rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { slotCount } from '../../../proto/ids.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Cancel, Timers } from '../../kernel/timer.ts';
+import { LogDamagedError } from '../event-log.ts';
+import { type Base, readBase } from './base.ts';
 import { CommitLane, type Committed } from './commit-lane.ts';
 import { Damage } from './damage.ts';
 import { type Disk, systemDisk } from './disk.ts';
@@ -18,13 +21,16 @@ import { FeedLink } from './feed-link.ts';
 import { IndexStore } from './index-store.ts';
 import { Intake } from './intake.ts';
 import { type Lock, lockFolder } from './lock.ts';
+import { readMarks } from './marks.ts';
 import { Pages } from './pages.ts';
 import { Reader } from './reader.ts';
+import { segmentOf } from './record.ts';
 import { recover } from './recovery.ts';
 import { Requests } from './requests.ts';
 import { Segments, segmentBytesDefault, segmentBytesMin } from './segments.ts';
 import type { StreamEntry } from './stream-index.ts';
 import { TailCache } from './tail-cache.ts';
+import { Trim } from './trim.ts';
 import { BodyWriter, logFrame, protocolNumber } from './wire.ts';
 
 const indexFlushMs = 4_000;
@@ -32,6 +38,8 @@ const indexFlushRecords = 100_000;
 const streamsInMemoryMax = 200_000;
 const tailCacheBytesMax = 64 * 1024 * 1024;
 const lockPatienceMs = 10_000;
+/** Between two steps of removing a segment: a fifth of the process's time at most. */
+const trimPauseMs = 4;
 
 /** As pino has it. */
 export interface LogLogger {
@@ -68,6 +76,8 @@ export interface LogServerStats {
   readonly unindexed: number;
   readonly waitingBytes: number;
   readonly damages: number;
+  /** The first segment that is kept. */
+  readonly floor: number;
   /** Why appends are refused at present. */
   readonly trouble: string | undefined;
 }
@@ -95,6 +105,7 @@ export class EmbeddedLogServer {
   #lane!: CommitLane;
   #intake!: Intake;
   #requests!: Requests;
+  #trim!: Trim;
 
   /** Locks the folder, recovers what a crash left, and listens. Rejects when another process holds the folder or the socket. */
   static async start(options: EmbeddedLogServerOptions): Promise<EmbeddedLogServer> {
@@ -125,9 +136,10 @@ export class EmbeddedLogServer {
   }
 
   async #recover(lossy: boolean): Promise<void> {
-    const { clock, timers, logger } = this.options;
+    const { clock, timers, logger, disk = systemDisk } = this.options;
     this.index.loadDamage(this.#damage);
-    const found = await recover(this.segments, this.index, this.#damage, lossy);
+    const base = await this.#readBase(disk);
+    const found = await recover(disk, this.segments, this.index, this.#damage, base, lossy);
     if (found.tornBytes > 0)
       logger.warn({ bytes: found.tornBytes }, 'cut the torn tail of a commit that was never acknowledged');
     if (this.#damage.any)
@@ -143,15 +155,41 @@ export class EmbeddedLogServer {
       (commit) => this.#committed(commit),
       (message) => logger.error({}, message),
     );
-    const reader = new Reader(this.segments, this.index, this.cache, this.#damage, () => {
-      logger.error({ damage: this.#damage.toJSON() }, 'a read found damage');
-      this.index
-        .saveDamage(this.#damage)
-        .catch((error: Error) => logger.error({ error: error.message }, 'the damage cannot be written down'));
-    });
+    const marks = (await readMarks(disk, this.segments.folder)) ?? new Float64Array(slotCount).fill(base?.floor ?? 0);
+    this.#trim = new Trim(
+      disk,
+      this.segments,
+      this.index,
+      { marks, base },
+      () => segmentOf(this.#lane.end),
+      () => new Promise((resolve) => timers.after(trimPauseMs, resolve)),
+      (message) => logger.error({}, message),
+    );
+    const below = (slot: number): number => this.#trim.below(slot);
+    const reader = new Reader(this.segments, this.index, this.cache, this.#damage, () => this.#foundDamage(), below);
     this.#intake = new Intake(this.#lane, this.index, reader, this.#damage);
-    this.#requests = new Requests(this.#lane, this.index, reader, this.#damage, this.pages);
+    this.#requests = new Requests(this.#lane, this.index, reader, this.#damage, this.pages, this.#trim);
+    this.#trim.sweep();
     this.#cancelFlush = timers.every(this.options.indexFlushMs ?? indexFlushMs, () => void this.#flushIndex());
+  }
+
+  /** A base that cannot be trusted is reported; with an index the log serves all the same, and removes nothing more. */
+  async #readBase(disk: Disk): Promise<Base | undefined> {
+    try {
+      return await readBase(disk, this.segments.folder);
+    } catch (error) {
+      if (!(error instanceof LogDamagedError)) throw error;
+      this.options.logger.error({}, error.message);
+      return undefined;
+    }
+  }
+
+  #foundDamage(): void {
+    const { logger } = this.options;
+    logger.error({ damage: this.#damage.toJSON() }, 'a read found damage');
+    this.index
+      .saveDamage(this.#damage)
+      .catch((error: Error) => logger.error({ error: error.message }, 'the damage cannot be written down'));
   }
 
   async #listen(): Promise<void> {
@@ -239,10 +277,11 @@ export class EmbeddedLogServer {
 
   async #checkpoint(): Promise<void> {
     const { epochs, slotLast, end } = this.#lane;
-    await this.index.flush(
+    const flushed = await this.index.flush(
       { position: end, epochs: Float64Array.from(epochs), slotLast: Float64Array.from(slotLast) },
       () => this.#lane.sync(),
     );
+    if (flushed) this.#trim.sweep();
   }
 
   stats(): LogServerStats {
@@ -263,6 +302,7 @@ export class EmbeddedLogServer {
       unindexed: this.index.streams.unindexed,
       waitingBytes: this.#lane.waitingBytes,
       damages: this.#damage.count,
+      floor: this.#trim.floor,
       trouble: this.#lane.trouble,
     };
   }
@@ -276,6 +316,7 @@ export class EmbeddedLogServer {
     const stopped = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
     await this.#lane.drain();
     for (const link of this.#links) link.socket.end();
+    await this.#trim.close();
     await this.index.settled();
     await this.#checkpoint().catch((error: Error) =>
       this.options.logger.error({ error: error.message }, 'the index is behind: the next start reads more'),

@@ -30,6 +30,9 @@ export class SlotIndex {
   /** On their way to LMDB. */
   #flushing: number[][] | undefined;
 
+  /** Where each slot ended when everything of it that the index knew was removed; for an index that was lost since. */
+  readonly baseEnds = new Float64Array(slotCount);
+
   constructor(private readonly blocks: Blocks) {}
 
   add(slot: number, position: number, length: number, boundary: number): void {
@@ -55,7 +58,21 @@ export class SlotIndex {
     for (const { value } of this.blocks.getRange(last)) {
       return value.readDoubleLE(value.length - runBytes) + value.readUInt32LE(value.length - 4);
     }
-    return 0;
+    return this.baseEnds[slot] as number;
+  }
+
+  /** Position of the slot's first record at or behind `from`; undefined if there is none. */
+  first(slot: number, from: number): number | undefined {
+    return this.runsFrom(slot, from, 1)[0]?.position;
+  }
+
+  /** Lets go of the blocks of which everything lies before `below`, but for the newest. Called inside a batch. */
+  prune(slot: number, below: number): void {
+    let before: Buffer | undefined;
+    for (const { key, value } of this.blocks.getRange({ start: slotKey(slot, 0), end: slotKey(slot, below) })) {
+      if (before !== undefined) void this.blocks.remove(before);
+      before = value.readDoubleLE(value.length - runBytes) < below ? key : undefined;
+    }
   }
 
   /** The runs of `slot` that end behind `from`, in order, about `bytesMax` bytes of them. */

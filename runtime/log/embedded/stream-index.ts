@@ -5,6 +5,7 @@
  */
 import type { Database } from 'lmdb';
 import { slotOf } from '../../../proto/ids.ts';
+import { LogDamagedError } from '../event-log.ts';
 import { type Run, runLengthMax } from './slot-index.ts';
 
 const blockRunsMax = 128;
@@ -32,6 +33,9 @@ export class StreamEntry {
   dirty = false;
   touched = true;
   subscribers: Set<FeedTarget> | undefined;
+  /** The first version that is kept, as it was found last, and its position: good as long as the slot is not trimmed beyond. */
+  oldest = 1;
+  oldestPosition = 0;
 
   constructor(
     readonly kind: string,
@@ -50,6 +54,12 @@ export class StreamEntry {
 }
 
 type Blocks = Database<Buffer, Buffer>;
+
+/** Position of a block's first (0) or last (-1) run; 0 for a block that holds the head alone. */
+function positionIn(block: Buffer, run: 0 | -1): number {
+  if (block.length === blockHeaderBytes) return 0;
+  return block.readDoubleLE((run === 0 ? blockHeaderBytes : block.length - runBytes) + 8);
+}
 
 function blockKey(kind: string, id: number, version: number): Buffer {
   const key = Buffer.allocUnsafe(17 + kind.length);
@@ -106,6 +116,85 @@ export class StreamIndex {
       entry.tailBlock = key.readDoubleBE(key.length - 8);
     }
     return entry;
+  }
+
+  /** Head and last position, without keeping the stream in memory. */
+  peek(kind: string, id: number): { readonly committed: number; readonly lastPosition: number } {
+    return this.#kinds.get(kind)?.get(id) ?? this.#load(kind, id);
+  }
+
+  /**
+   * The first version at or behind position `below`, which begins a segment: no run lies across it. Head + 1 if nothing of
+   * the stream is left there.
+   */
+  oldest(entry: StreamEntry, below: number): number {
+    if (below === 0) return 1;
+    if (entry.lastPosition < below) return entry.committed + 1;
+    if (entry.oldestPosition < below) {
+      const first = this.#firstRun(entry, below);
+      if (first === undefined)
+        throw new LogDamagedError(`the index has lost where stream ${entry.name} begins: delete it`);
+      entry.oldest = first.version;
+      entry.oldestPosition = first.position;
+    }
+    return entry.oldest;
+  }
+
+  #firstRun(entry: StreamEntry, below: number): { version: number; position: number } | undefined {
+    if (entry.tailBlock > 0) {
+      const { kind, id } = entry;
+      // The lowest block that begins at or behind `below` lies in [low, high]; what it holds before that, its neighbour holds.
+      let low = 1;
+      let high = entry.tailBlock + 1;
+      while (low < high) {
+        const middle = Math.floor((low + high) / 2);
+        const block = this.#blockAt(kind, id, middle);
+        if (block !== undefined && positionIn(block.value, 0) >= below) high = block.version;
+        else low = middle + 1;
+      }
+      for (const start of [low - 1, low]) {
+        const block = this.#blockAt(kind, id, start);
+        for (let i = blockHeaderBytes; block !== undefined && i < block.value.length; i += runBytes) {
+          const position = block.value.readDoubleLE(i + 8);
+          if (position >= below) return { version: block.version + block.value.readUInt32LE(i), position };
+        }
+      }
+    }
+    for (const runs of [entry.flushing, entry.runs]) {
+      for (let i = 0; runs !== undefined && i < runs.length; i += 3) {
+        if ((runs[i + 1] as number) >= below) return { version: runs[i] as number, position: runs[i + 1] as number };
+      }
+    }
+    return undefined;
+  }
+
+  /** The newest block that begins at or before `version`. */
+  #blockAt(kind: string, id: number, version: number): { version: number; value: Buffer } | undefined {
+    const range = { start: blockKey(kind, id, version), end: blockKey(kind, id, 0), reverse: true, limit: 1 };
+    for (const { key, value } of this.blocks.getRange(range))
+      return { version: key.readDoubleBE(key.length - 8), value };
+    return undefined;
+  }
+
+  /** Lets go of the blocks of which everything lies before `below`; the newest keeps the head. Called inside a batch. */
+  prune(kind: string, id: number, below: number): void {
+    let before: { readonly key: Buffer; readonly value: Buffer } | undefined;
+    const range = { start: blockKey(kind, id, 0), end: blockKey(kind, id, Number.MAX_SAFE_INTEGER) };
+    for (const { key, value } of this.blocks.getRange(range)) {
+      if (before !== undefined) void this.blocks.remove(before.key);
+      before = positionIn(value, -1) < below ? { key, value } : undefined;
+      if (before === undefined) return;
+    }
+    if (before !== undefined && before.value.length > blockHeaderBytes)
+      void this.blocks.put(before.key, Buffer.from(before.value.subarray(0, blockHeaderBytes)));
+  }
+
+  /** The head of a stream of which nothing else is left; one that is known to be further is kept. Called inside a batch. */
+  restore(kind: string, id: number, head: number): void {
+    if (this.#load(kind, id).committed >= head) return;
+    const block = Buffer.alloc(blockHeaderBytes);
+    block.writeDoubleLE(head, 0);
+    void this.blocks.put(blockKey(kind, id, head), block);
   }
 
   /** A committed record. `boundary`: the position up to which a flush is under way; no run may cross it. */

@@ -25,7 +25,7 @@ export const logFrame = {
   ping: 39,
   pong: 40,
 } as const;
-export const protocolNumber = 1;
+export const protocolNumber = 2;
 
 export const op = {
   take: 1,
@@ -38,6 +38,7 @@ export const op = {
   save: 8,
   drop: 9,
   ends: 10,
+  trim: 11,
 } as const;
 export const status = { ok: 0, fenced: 1, damaged: 2, unavailable: 3, invalid: 4 } as const;
 export const outcome = {
