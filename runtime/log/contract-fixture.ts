@@ -13,6 +13,8 @@ export interface LogFixture<L> {
   restartServer?(): Promise<void>;
   /** Lets a child process open the log: a module with `open(args): Promise<EventLog>`. */
   readonly opener?: { readonly module: string; readonly args: unknown };
+  /** Absent: `take` fences at once. `as_learned`: the weaker form that {@link EventLog.take} describes. */
+  readonly fencing?: 'as_learned';
   close(): Promise<void>;
 }
 

@@ -143,6 +143,11 @@ export function eventLogContract(name: string, make: () => Promise<LogFixture<An
       const stream = freshStream(slot);
       assert.equal((await append(first, stream, 0, 'mine')).kind, 'appended');
       const second = await rival.take(slot, ++epoch);
+      if (fixture.fencing === 'as_learned') {
+        const learned = async (): Promise<boolean> =>
+          (await append(first, freshStream(slot), 0, 'not yet learned')).kind === 'fenced';
+        await eventually('the former owner to learn of the take', learned, 1_000);
+      }
       assert.deepEqual(await append(first, stream, 1, 'late'), { kind: 'fenced', epoch });
       assert.deepEqual(await append(first, freshStream(slot), 0, 'late'), { kind: 'fenced', epoch });
       assert.equal((await append(second, stream, 1, 'theirs')).kind, 'appended');
@@ -152,6 +157,19 @@ export function eventLogContract(name: string, make: () => Promise<LogFixture<An
       );
       assert.equal((await log.take(slot, epoch)).epoch, epoch);
       assert.deepEqual((await readAll(log, stream)).map(textOf), ['mine', 'theirs']);
+    });
+
+    it('lets nobody append behind a record of a higher epoch, whatever he has learned', async () => {
+      const first = await log.take(slot, ++epoch);
+      const [old, fresh] = [freshStream(slot), freshStream(slot)];
+      assert.equal((await append(first, old, 0, 'mine')).kind, 'appended');
+      const second = await rival.take(slot, ++epoch);
+      const theirs = [append(second, old, 1, 'theirs'), append(second, fresh, 0, 'theirs')];
+      for (const outcome of await Promise.all(theirs)) assert.equal(outcome.kind, 'appended');
+      const late = [append(first, old, 2, 'late'), append(first, fresh, 1, 'late')];
+      for (const outcome of await Promise.all(late)) assert.deepEqual(outcome, { kind: 'fenced', epoch });
+      assert.deepEqual((await readAll(log, old)).map(textOf), ['mine', 'theirs']);
+      assert.deepEqual((await readAll(log, fresh)).map(textOf), ['theirs']);
     });
 
     it('reads a slot in the order of the log, and on from where it ended', async () => {

@@ -22,6 +22,10 @@ export interface EventLog {
   /**
    * Makes the caller the slot's writer under `epoch` and fences all writers of lower epochs: their appends are refused
    * from now on. Taking with an epoch lower than the present one rejects with {@link FencedError}.
+   *
+   * A log that can compare only per stream (NATS) fences an earlier writer *as it learns of the take*: within milliseconds,
+   * or with the first answer that it gets from the log after it was stopped or cut off. Until then it may still append to
+   * streams that no higher epoch has written; never behind a record of a higher epoch, so I2 holds all the same.
    */
   take(slot: Slot, epoch: number): Promise<SlotWriter>;
   /**
