@@ -43,6 +43,12 @@ export const form =
     };
   };
 
+/** Forms a cluster that was never formed: where nobody supervises the nodes, whichever starts first does it for all. */
+export const formOnce =
+  (formation: Formation): ViewDecision =>
+  (view) =>
+    view.lineage === '' ? form(formation)(view) : undefined;
+
 /** A new incarnation of the node: the view that holds this event is its number. */
 export const join =
   (node: { id: string; addr: string; http: string; weight: number }): ViewDecision =>

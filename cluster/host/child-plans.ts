@@ -16,7 +16,7 @@ const demo = script('../cli/demo-main.js');
  * nodes and the log hold little by design (I5), and nine of them share one machine: a node's heap grows by at most 30 %
  * between two collections (measured: a third less resident memory under load, at the same CPU an action).
  */
-const v8Flags: Readonly<Partial<Record<PlannedRole, readonly string[]>>> = {
+export const v8Flags: Readonly<Partial<Record<PlannedRole, readonly string[]>>> = {
   gateway: ['--max-semi-space-size=2'],
   node: ['--max-semi-space-size=2', '--heap-growing-percent=30'],
   log: ['--max-semi-space-size=4'],
@@ -154,6 +154,8 @@ const logFileOf = (config: Config, name: string) => join(config.dataDir, 'logs',
 
 /** How others reach an address that we listen on: all interfaces are reached through this machine's own name for itself. */
 export function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host.includes(':') ? `[${host}]` : host;
+  return bracketed(host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
 }
+
+/** As it stands before a port. */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

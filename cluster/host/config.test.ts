@@ -8,7 +8,8 @@ import { describeConfig } from './describe-config.ts';
 /** Those of the contract, which nobody may rename, and those that came since. */
 const named =
   'PROFILE CLUSTER DATA_DIR HOST HTTP_PORT GRPC_PORT NODE_ID WEIGHT TOKEN_KEY TOKEN_KEY_FILE TOKEN_JWKS_FILE ORIGINS PG_URL REDIS_URL ALARM_REDIS_URL NATS_URL KAFKA_BROKERS LOG_SYNC TLS_CERT TLS_KEY RATE_PLAYER RATE_SOCKET RATE_ADDRESS SOCKETS_MAX LOG_LEVEL URL TOKEN';
-const ours = 'PG_PORT';
+const ours =
+  'PG_PORT PG_PASSWORD_FILE ADVERTISE LINK_PORT MEMBERS NATS_REPLICAS KAFKA_REPLICATION ARCHIVE_DIR LOG_KEEP_HOURS';
 
 describe('the configuration', () => {
   let cwd: string;
@@ -84,6 +85,22 @@ describe('the configuration', () => {
 
   it('has no default key outside the embedded profile', () => {
     assert.match(faults({ HUNT_PROFILE: 'nats', HUNT_NATS_URL: 'nats://127.0.0.1:4222' }).join(), /no default key/);
+  });
+
+  it('keeps three copies where three servers are named, unless something else is asked for', () => {
+    const kafka = (brokers: string, more = {}) =>
+      load({ HUNT_PROFILE: 'kafka', HUNT_NATS_URL: 'nats://a:1', HUNT_KAFKA_BROKERS: brokers, ...keyed, ...more })
+        .config;
+    const keyed = { HUNT_TOKEN_KEY: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I' };
+    assert.deepEqual([kafka('a:1').kafkaReplication, kafka('a:1').natsReplicas], [1, 1]);
+    assert.equal(kafka('a:1,b:1,c:1').kafkaReplication, 3);
+    assert.equal(kafka('a:1,b:1,c:1', { HUNT_KAFKA_REPLICATION: '2' }).kafkaReplication, 2);
+  });
+
+  it('wants a name for a node that listens for links, and that node among the members', () => {
+    const node = (env: Record<string, string>) => faults(env, { nodeId: 'n1' }, 'node').join();
+    assert.match(node({ HUNT_LINK_PORT: '7301' }), /HUNT_LINK_PORT needs HUNT_ADVERTISE/);
+    assert.match(node({ HUNT_MEMBERS: 'n2,n3' }), /HUNT_MEMBERS does not name n1/);
   });
 
   it('reads rates, and 0 as no limit', () => {

@@ -3,7 +3,7 @@
  * as a whole, then one frozen object that the roles are composed from. Nothing else in the project reads the environment.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { idPattern } from '../../proto/ids.ts';
@@ -77,6 +77,8 @@ const origin = z.string().refine((t) => URL.canParse(t) && new URL(t).origin ===
   error: 'each must be an origin such as https://play.example.org, without a path',
 });
 
+const nodeId = z.string().regex(/^[A-Za-z0-9_.-]{1,32}$/, 'must be 1 to 32 characters of A-Z a-z 0-9 _ . -');
+
 const schema = z.object({
   profile: z.enum(['embedded', 'nats', 'kafka'], { error: 'must be embedded, nats or kafka' }).default('embedded'),
   cluster: text('a name of up to 64 characters')
@@ -84,12 +86,18 @@ const schema = z.object({
     .default('local'),
   dataDir: text('a folder that this user may write').default('.hunt'),
   host: text('an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
+  advertise: text('a host name or address under which other machines reach this process')
+    .regex(/^[A-Za-z0-9_.:-]{1,253}$/, 'must be a host name or an address, without port')
+    .optional(),
   httpPort: port.optional(),
   grpcPort: port.optional(),
-  nodeId: z
-    .string()
-    .regex(/^[A-Za-z0-9_.-]{1,32}$/, 'must be 1 to 32 characters of A-Z a-z 0-9 _ . -')
-    .optional(),
+  linkPort: whole(
+    1,
+    65_535,
+    'where gateways reach this node over TCP; absent: a Unix socket in the data folder',
+  ).optional(),
+  nodeId: nodeId.optional(),
+  members: list.pipe(z.array(nodeId)).default([]),
   weight: z
     .union(
       [
@@ -114,10 +122,15 @@ const schema = z.object({
   origins: list.pipe(z.array(origin)).default([]),
   pgUrl: url(['postgres://', 'postgresql://']).optional(),
   pgPort: whole(0, 65_535, 'of the PostgreSQL of profile embedded; 0 = without one').default(7432),
+  pgPasswordFile: text('a file with the password of the user in HUNT_PG_URL').optional(),
   redisUrl: url(['redis://', 'rediss://']).optional(),
   alarmRedisUrl: url(['redis://', 'rediss://']).optional(),
   natsUrl: list.pipe(z.array(url(['nats://', 'tls://']))).optional(),
   kafkaBrokers: list.pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'each must be host:port'))).optional(),
+  natsReplicas: whole(1, 5, 'copies of each stream: 3 in production, 1 on a single server').optional(),
+  kafkaReplication: whole(1, 9, 'copies of each partition: 3 in production, 1 on a single broker').optional(),
+  archiveDir: text('a folder that every process of the cluster reaches').optional(),
+  logKeepHours: whole(0, 87_600, 'how long history stays in the log; 0 = until it is archived').default(24),
   logSync: z
     .enum(['process', 'power'], { error: 'must be power (survives power loss) or process (faster)' })
     .default('power'),
@@ -142,8 +155,12 @@ const schema = z.object({
 
 type Parsed = z.output<typeof schema>;
 export type ConfigKey = keyof Parsed;
-export interface Config extends Readonly<Omit<Parsed, 'httpPort' | 'grpcPort'>> {
+export interface Config
+  extends Readonly<Omit<Parsed, 'httpPort' | 'grpcPort' | 'archiveDir' | 'natsReplicas' | 'kafkaReplication'>> {
   readonly role: Role;
+  readonly archiveDir: string;
+  readonly natsReplicas: number;
+  readonly kafkaReplication: number;
   readonly httpPort: number;
   readonly grpcPort: number;
   /** The file that was read, if there was one. */
@@ -225,6 +242,9 @@ export function loadConfig(role: Role, from: ConfigSources = {}): { config: Conf
     ...values,
     role,
     dataDir: resolve(cwd, values.dataDir),
+    archiveDir: resolve(cwd, values.archiveDir ?? join(values.dataDir, 'archive')),
+    natsReplicas: values.natsReplicas ?? copiesOn(values.natsUrl),
+    kafkaReplication: values.kafkaReplication ?? copiesOn(values.kafkaBrokers),
     httpPort: values.httpPort ?? portDefaults[role].http,
     grpcPort: values.grpcPort ?? portDefaults[role].grpc,
     ...(existsSync(file.path) ? { file: file.path } : {}),
@@ -248,11 +268,20 @@ function readFile(from: ConfigSources, cwd: string): { path: string; values: Rec
   }
 }
 
+/** Three copies where there are servers for them, unless something else was asked for. */
+const copiesOn = (servers: readonly string[] | undefined): number => ((servers?.length ?? 0) >= 3 ? 3 : 1);
+
 /** What single fields cannot know. */
 function conflicts(role: Role, values: Parsed): string[] {
   const faults: string[] = [];
   if (role === 'node' && values.nodeId === undefined)
     faults.push('--id (or HUNT_NODE_ID) is missing: give this node a name, such as n1');
+  if (values.members.length > 0 && role === 'node' && !values.members.includes(values.nodeId ?? ''))
+    faults.push(`HUNT_MEMBERS does not name ${values.nodeId}: list every node of the cluster, this one too`);
+  if (values.linkPort !== undefined && values.advertise === undefined && role === 'node')
+    faults.push('HUNT_LINK_PORT needs HUNT_ADVERTISE: the name under which gateways on other machines reach this node');
+  if (values.pgPasswordFile !== undefined && values.pgUrl === undefined)
+    faults.push('HUNT_PG_PASSWORD_FILE belongs to HUNT_PG_URL: give that too');
   if ((values.tlsCert === undefined) !== (values.tlsKey === undefined))
     faults.push('HUNT_TLS_CERT and HUNT_TLS_KEY belong together: give both or neither');
   if (values.profile === 'nats' && values.natsUrl === undefined && role !== 'client')
@@ -263,7 +292,7 @@ function conflicts(role: Role, values: Parsed): string[] {
     if (values.kafkaBrokers === undefined)
       faults.push('profile kafka needs HUNT_KAFKA_BROKERS: give host:port of its brokers');
   }
-  const servesTokens = role === 'gateway' || role === 'up';
+  const servesTokens = role === 'gateway' || role === 'up' || role === 'node';
   if (
     servesTokens &&
     values.profile !== 'embedded' &&

@@ -1,6 +1,7 @@
 import type { ClusterDescription } from '../../gateway/admin/ports.ts';
 import type { ViewSource } from '../placement.ts';
 import { slotsOf, type View } from '../view.ts';
+import type { AskInside } from './inside.ts';
 
 /** What a node tells about itself to our own processes, at this path of its probes. */
 export const nodeLoadPath = '/v1/node/load';
@@ -8,15 +9,15 @@ export interface NodeLoad {
   readonly hunts: number;
 }
 
-const askMsMax = 300;
-
 /** The answer of GET /v1/cluster: the view, and from each running node how many hunts it holds. A node that does not answer in time counts with its last number. */
 export class DescribedCluster {
   readonly #source: ViewSource;
+  readonly #ask: AskInside;
   readonly #hunts = new Map<string, number>();
 
-  constructor(source: ViewSource) {
+  constructor(source: ViewSource, ask: AskInside) {
     this.#source = source;
+    this.#ask = ask;
   }
 
   async describe(): Promise<ClusterDescription> {
@@ -24,16 +25,15 @@ export class DescribedCluster {
     await Promise.all(
       view.nodes
         .filter((node) => node.state === 'active' && node.http !== '')
-        .map((node) => this.#ask(node.id, node.http)),
+        .map((node) => this.#load(node.id, node.http)),
     );
     return describe(view, (id) => this.#hunts.get(id) ?? 0);
   }
 
-  async #ask(id: string, http: string): Promise<void> {
+  async #load(id: string, http: string): Promise<void> {
     try {
-      const answer = await fetch(`${http}${nodeLoadPath}`, { signal: AbortSignal.timeout(askMsMax) });
-      const load = (await answer.json()) as NodeLoad;
-      if (answer.ok && Number.isInteger(load.hunts)) this.#hunts.set(id, load.hunts);
+      const load = (await this.#ask(`${http}${nodeLoadPath}`)) as NodeLoad;
+      if (Number.isInteger(load.hunts)) this.#hunts.set(id, load.hunts);
     } catch {
       // It is starting, stopped or busy: the view is the answer, its load an extra.
     }

@@ -18,6 +18,7 @@ import type { Config } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
 import { grpcCredentials } from './grpc-credentials.ts';
 import { publicEvents, showEvent } from './hunt-events.ts';
+import { askInside } from './inside.ts';
 import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
@@ -96,7 +97,7 @@ async function startGateway({
     route: router,
     tokens,
     events: new LogEventReader(backend.log, showEvent),
-    cluster: new DescribedCluster(viewLog),
+    cluster: new DescribedCluster(viewLog, askInside(tokens, clock)),
     parseDefinition: definitions.parse,
     shadowRun: (huntId, definition) => shadows.run(huntId, definition),
     admitAct: (player) => live.admitAct(player),

@@ -2,14 +2,14 @@ import { streamKey } from '../../proto/ids.ts';
 import { Intake } from '../../runtime/command/intake.ts';
 import { runtimeMetrics } from '../../runtime/metrics.ts';
 import { ActorHost } from '../../runtime/slot/actor-host.ts';
-import { join, leave } from '../formation.ts';
+import { formOnce, join, leave } from '../formation.ts';
 import { ViewPlacement } from '../placement.ts';
 import { SlotKeeper } from '../slot-keeper.ts';
 import { nodeOf, slotsOf } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
 import { actorKinds } from './actor-kinds.ts';
 import { connectBackend } from './backend.ts';
-import { urlHost } from './child-plans.ts';
+import { bracketed, urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
 import { type NodeLoad, nodeLoadPath } from './describe-cluster.ts';
 import { registerMetrics, slotMetrics, viewMetrics } from './metrics.ts';
@@ -19,6 +19,7 @@ import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { makeRunFolder, nodeSocket } from './run-folder.ts';
 
 const joinMs = 20_000;
+const lineageBytes = 12;
 const leaveMs = 2_000;
 
 /** `hunt node`: serves the slots that the view gives it. Returns the exit code. */
@@ -31,8 +32,17 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
   makeRunFolder(config.dataDir);
   const backend = await connectBackend(config);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
-  const addr = nodeSocket(config.dataDir, name);
-  const http = `http://${urlHost(config.host)}:${config.httpPort}`;
+  const { members, linkPort } = config;
+  if (members.length > 0) {
+    const lineage = random.token(lineageBytes);
+    await viewLog.append(formOnce({ cluster: config.cluster, profile: config.profile, members, weight: 1, lineage }), {
+      deadlineMs: joinMs,
+      reason: 'first start',
+    });
+  }
+  const here = urlHost(config.advertise ?? config.host);
+  const addr = linkPort === undefined ? nodeSocket(config.dataDir, name) : `${here}:${linkPort}`;
+  const http = `http://${here}:${config.httpPort}`;
   const joined = await viewLog.append(join({ id: name, addr, http, weight: config.weight }), {
     deadlineMs: joinMs,
     reason: 'start',
@@ -79,7 +89,7 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
     },
   });
   const intake = await Intake.listen({
-    addr,
+    addr: linkPort === undefined ? addr : `${bracketed(config.host)}:${linkPort}`,
     nodeKey: `${name}@${incarnation}`,
     host,
     timers,

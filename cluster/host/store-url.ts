@@ -1,8 +1,9 @@
-import type { Config } from './config.ts';
+import { readFileSync } from 'node:fs';
+import { type Config, ConfigError } from './config.ts';
 
 /** Where projections and lists are kept; undefined: nowhere, and there are no lists. Play needs none of it (I10). */
 export async function storeUrl(config: Config): Promise<string | undefined> {
-  if (config.pgUrl !== undefined) return config.pgUrl;
+  if (config.pgUrl !== undefined) return withPassword(config.pgUrl, config.pgPasswordFile);
   if (config.profile !== 'embedded' || config.pgPort === 0) return undefined;
   const { embeddedPostgresUrl } = await import('./embedded-postgres.ts');
   return embeddedPostgresUrl({ dataDir: config.dataDir, host: loopback, port: config.pgPort });
@@ -10,3 +11,16 @@ export async function storeUrl(config: Config): Promise<string | undefined> {
 
 /** The embedded PostgreSQL is this machine's alone, whatever the rest listens on. */
 export const loopback = '127.0.0.1';
+
+function withPassword(url: string, file: string | undefined): string {
+  if (file === undefined) return url;
+  const address = new URL(url);
+  try {
+    address.password = encodeURIComponent(readFileSync(file, 'utf8').trim());
+  } catch (error) {
+    throw new ConfigError([
+      `HUNT_PG_PASSWORD_FILE ${file} cannot be read (${(error as NodeJS.ErrnoException).code}): name a file that this user may read`,
+    ]);
+  }
+  return address.href;
+}
