@@ -1,21 +1,27 @@
 import assert from 'node:assert/strict';
 import { TestTime } from '../runtime.fixture.ts';
+import { alarmWakeContract } from './alarm-wake.contract.ts';
 import { EmbeddedAlarmWake } from './alarm-wake.ts';
 
-describe('the process as its own alarm clock', () => {
-  it('fires each in the order of their times, replaced and disarmed ones not at all', async () => {
-    const time = new TestTime();
-    const fired: number[] = [];
-    const wake = new EmbeddedAlarmWake(time.clock, time.timers, ({ id }) => fired.push(id));
-    const at = (ms: number): number => time.wall + ms;
-    for (const id of [5, 1, 4, 2, 3]) wake.arm({ kind: 'counter', id }, at(id * 1_000));
-    wake.arm({ kind: 'counter', id: 1 }, at(4_500));
-    wake.disarm({ kind: 'counter', id: 3 });
-    await time.advance(6_000);
-    assert.deepEqual(fired, [2, 4, 1, 5]);
-    wake.close();
-  });
+alarmWakeContract("the process's own timer", async () => {
+  const time = new TestTime();
+  const unitMs = 1_000;
+  return {
+    unitMs,
+    open: (fire) => new EmbeddedAlarmWake(time.clock, time.timers, fire),
+    now: () => time.wall,
+    pass: (units) => time.advance(units * unitMs),
+    async until(what, holds) {
+      for (let units = 0; !holds(); units++) {
+        assert.ok(units < 100, `waited in vain for ${what}`);
+        await time.advance(unitMs);
+      }
+    },
+    close: async () => undefined,
+  };
+});
 
+describe('the process as its own alarm clock', () => {
   it('rings for one far away, through the limit of a timer, and for one long past', async () => {
     const time = new TestTime();
     const fired: number[] = [];

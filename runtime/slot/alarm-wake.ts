@@ -31,6 +31,7 @@ export class EmbeddedAlarmWake implements AlarmWake {
   /** What is armed at present; everything else in the heap was replaced or disarmed. */
   readonly #armed = new Map<string, Armed>();
   #timer: { readonly at: number; readonly cancel: Cancel } | undefined;
+  #isClosed = false;
 
   constructor(
     readonly clock: Clock,
@@ -40,7 +41,7 @@ export class EmbeddedAlarmWake implements AlarmWake {
 
   arm(stream: StreamId, at: number): void {
     const key = streamKey(stream);
-    if (this.#armed.get(key)?.at === at) return;
+    if (this.#isClosed || this.#armed.get(key)?.at === at) return;
     const armed = { at, key, stream };
     this.#armed.set(key, armed);
     this.#push(armed);
@@ -53,6 +54,7 @@ export class EmbeddedAlarmWake implements AlarmWake {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#heap.length = 0;
