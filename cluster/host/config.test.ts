@@ -9,7 +9,7 @@ import { describeConfig } from './describe-config.ts';
 const named =
   'PROFILE CLUSTER DATA_DIR HOST HTTP_PORT GRPC_PORT NODE_ID WEIGHT TOKEN_KEY TOKEN_KEY_FILE TOKEN_JWKS_FILE ORIGINS PG_URL REDIS_URL ALARM_REDIS_URL NATS_URL KAFKA_BROKERS LOG_SYNC TLS_CERT TLS_KEY RATE_PLAYER RATE_SOCKET RATE_ADDRESS SOCKETS_MAX LOG_LEVEL URL TOKEN';
 const ours =
-  'PG_PORT PG_PASSWORD_FILE ADVERTISE LINK_PORT MEMBERS NATS_REPLICAS KAFKA_REPLICATION ARCHIVE_DIR LOG_KEEP_HOURS';
+  'PG_PORT PG_PASSWORD_FILE ADVERTISE LINK_PORT MEMBERS NATS_REPLICAS KAFKA_REPLICATION ARCHIVE_DIR LOG_KEEP LOG_KEEP_BYTES';
 
 describe('the configuration', () => {
   let cwd: string;
@@ -101,6 +101,17 @@ describe('the configuration', () => {
     const node = (env: Record<string, string>) => faults(env, { nodeId: 'n1' }, 'node').join();
     assert.match(node({ HUNT_LINK_PORT: '7301' }), /HUNT_LINK_PORT needs HUNT_ADVERTISE/);
     assert.match(node({ HUNT_MEMBERS: 'n2,n3' }), /HUNT_MEMBERS does not name n1/);
+  });
+
+  it('reads durations, and prints them so that they can be read again', () => {
+    const keep = (text: string) => load({ HUNT_LOG_KEEP: text }).config.logKeep;
+    assert.deepEqual(
+      [keep('90m'), keep('7d'), keep('0'), load({}).config.logKeep],
+      [5_400_000, 604_800_000, 0, 86_400_000],
+    );
+    assert.match(faults({ HUNT_LOG_KEEP: '24' }).join(), /HUNT_LOG_KEEP must be a duration such as/);
+    for (const text of ['90m', '7d', '24h', '15s', '0'])
+      assert.equal(keep(String(describeConfig(load({ HUNT_LOG_KEEP: text }).config).log_keep)), keep(text));
   });
 
   it('reads rates, and 0 as no limit', () => {

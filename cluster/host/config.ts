@@ -66,6 +66,15 @@ const rate = z.union([z.string(), z.number().transform(String)]).transform((t, c
   context.addIssue('must be N/s:burst, such as 10/s:30, or 0 for no limit');
   return z.NEVER;
 });
+const durationMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Into ms; 0 = off. */
+const duration = z.union([z.string(), z.number().transform(String)]).transform((t, context): number => {
+  if (t === '0') return 0;
+  const match = /^(\d{1,6})([smhd])$/.exec(t);
+  if (match !== null) return Number(match[1]) * (durationMs[match[2] as string] as number);
+  context.addIssue('must be a duration such as 90m, 24h or 7d, or 0 for off');
+  return z.NEVER;
+});
 const url = (protocols: readonly string[]) =>
   text(`an address that starts with ${protocols.join(' or ')}`).refine(
     (t) => URL.canParse(t) && protocols.includes(`${new URL(t).protocol}//`),
@@ -130,7 +139,12 @@ const schema = z.object({
   natsReplicas: whole(1, 5, 'copies of each stream: 3 in production, 1 on a single server').optional(),
   kafkaReplication: whole(1, 9, 'copies of each partition: 3 in production, 1 on a single broker').optional(),
   archiveDir: text('a folder that every process of the cluster reaches').optional(),
-  logKeepHours: whole(0, 87_600, 'how long history stays in the log; 0 = until it is archived').default(24),
+  logKeep: duration.default(24 * 3_600_000),
+  logKeepBytes: whole(
+    0,
+    Number.MAX_SAFE_INTEGER,
+    'bytes that the log keeps of all history; 0 = no limit by size',
+  ).default(0),
   logSync: z
     .enum(['process', 'power'], { error: 'must be power (survives power loss) or process (faster)' })
     .default('power'),

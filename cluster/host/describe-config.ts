@@ -12,8 +12,18 @@ export function describeConfig(config: Config): Record<string, unknown> {
   return described;
 }
 
+/** In the largest unit that it is a whole number of. */
+function shortDuration(ms: number): string {
+  if (ms === 0) return '0';
+  const [unit, size] = [['d', 86_400_000] as const, ['h', 3_600_000] as const, ['m', 60_000] as const].find(
+    ([, size]) => ms % size === 0,
+  ) ?? ['s', 1_000];
+  return `${ms / size}${unit}`;
+}
+
 function mask(key: ConfigKey, value: unknown): unknown {
   if (secret.has(key)) return '***';
+  if (key === 'logKeep') return shortDuration(value as number);
   if (Array.isArray(value)) return value.map((one) => mask(key, one));
   if (typeof value === 'object' && value !== null && 'perSecond' in value) {
     const { perSecond, burst } = value as Rate;
