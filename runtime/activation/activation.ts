@@ -1,4 +1,3 @@
-import type { ErrorCode } from '../../proto/error-code.ts';
 import { type StreamId, systemPlayer, type Version } from '../../proto/ids.ts';
 import { Flights } from '../command/flights.ts';
 import { Mailbox } from '../command/mailbox.ts';
@@ -9,43 +8,16 @@ import type { ActorEvent } from '../decider.ts';
 import { type ActorKind, type ActorLimits, UnreadableEventError } from '../define-actor.ts';
 import type { AppendOutcome } from '../log/event-log.ts';
 import type { ActorState } from './actor-state.ts';
-import type { NodeContext, Runnable, SlotContext } from './context.ts';
+import type { NodeContext, SlotContext } from './context.ts';
 import { type Doubt, resolveDoubt } from './doubt.ts';
+import { endings, explained } from './ending.ts';
 import { fetchEvents } from './fetch-events.ts';
 import { type EndReason, type Life, type LifeStep, transition } from './lifecycle.ts';
 import { HistoryLostError, load, pause } from './loading.ts';
 import { lookBack, type Scan, scanMembers } from './long-reads.ts';
-import type { Page } from './page.ts';
 import { PageArrivals } from './page-arrivals.ts';
 import { eventIn, findRecord, RecentRecords } from './recent-records.ts';
-import { type Saveable, writeBehind } from './write-behind.ts';
-
-/** After a save that failed. */
-const saveAgainMs = 5_000;
-
-/** Why requests get no answer from an activation that ended, and whether another may try them at once. */
-const endings: Record<EndReason, { readonly carry: boolean; readonly code: ErrorCode; readonly message: string }> = {
-  idle: { carry: true, code: 'BUSY', message: 'the actor was put to sleep: send it again' },
-  memory: { carry: true, code: 'BUSY', message: 'the actor was put to sleep: send it again' },
-  pages_lost: { carry: true, code: 'BUSY', message: 'the actor is rebuilt from its log: send it again' },
-  fault: { carry: true, code: 'BUSY', message: 'the actor starts again after a fault: send it again' },
-  load_failed: { carry: true, code: 'BUSY', message: 'the actor could not be loaded: send it again' },
-  handoff: { carry: false, code: 'NOT_OWNER', message: 'the slot moves to another node: send it there' },
-  conflict: { carry: false, code: 'NOT_OWNER', message: 'another node wrote this log: ask for the present owner' },
-  fenced: { carry: false, code: 'NOT_OWNER', message: 'the slot has a newer owner: ask for it' },
-  refused: { carry: false, code: 'BUSY', message: 'the log takes no appends at present: send it again' },
-  ambiguous: {
-    carry: false,
-    code: 'NOT_OWNER',
-    message: 'the outcome of an append is not known: ask for the present owner',
-  },
-  log_unavailable: { carry: false, code: 'BUSY', message: 'the log cannot be reached: send it again' },
-  unreadable: {
-    carry: false,
-    code: 'HUNT_UNREADABLE',
-    message: 'the log holds an event that this release cannot read: update the node',
-  },
-};
+import { type SavedActor, Saving } from './saving.ts';
 
 /**
  * One actor in memory.
@@ -54,7 +26,7 @@ const endings: Record<EndReason, { readonly carry: boolean; readonly code: Error
  * makes it and hears of its end, nor the log, which alone decides what happened (I2). Keeps I1 (nothing leaves before what
  * it observed is durable), I4 (receipts are judged first) and I5 (mailbox and flights are bounded).
  */
-export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Saveable<H, M, A, E> {
+export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, M, A, E> {
   life: Life = { kind: 'loading' };
   isQueued = false;
   readonly mailbox = new Mailbox<Request<A, E>>();
@@ -64,11 +36,8 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   /** Reads that left the mailbox for longer than a turn. */
   readonly longReads = new Set<ReadRequest<E>>();
   readonly pages: PageArrivals<M, E>;
+  readonly saving: Saving<H, M, A, E>;
   durable = 0;
-  savedTo = 0;
-  headerBytes = 0;
-  /** Monotonic; 0 while the store holds everything. */
-  dirtySince = 0;
   usedAt: number;
   /** The last wake that found nothing to do: not run again before that time unless something happened. */
   idleWake = { version: -1, until: 0 };
@@ -76,15 +45,10 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   #recent = new RecentRecords();
   #provedAt = Number.NEGATIVE_INFINITY;
   #isProving = false;
-  #isSaving = false;
-  #saveNotBefore = 0;
   #isLastSave = false;
   #isSettlingDoubt = false;
   #faultReason: EndReason = 'fault';
   #fault: unknown;
-  /** So that actors that began together do not write together. */
-  readonly #spread: number;
-  #quiet: { readonly pack: () => void; readonly done: (isQuiet: boolean) => void }[] = [];
 
   constructor(
     readonly node: NodeContext,
@@ -95,8 +59,8 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
   ) {
     this.flights = new Flights(node.limits.pipelineAppendsMax, node.limits.pipelineBytesMax);
     this.pages = new PageArrivals<M, E>(this);
+    this.saving = new Saving<H, M, A, E>(node, this);
     this.usedAt = node.clock.monotonic();
-    this.#spread = 0.75 + node.random.next() / 2;
   }
 
   get state(): ActorState<H, M, A, E> {
@@ -113,25 +77,17 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       this.flights.size === 0 &&
       this.gate.isEmpty &&
       this.longReads.size === 0 &&
-      !this.#isSaving
+      !this.saving.isRunning
     );
+  }
+  get isSaveable(): boolean {
+    return this.life.kind !== 'loading' && !this.isOver;
+  }
+  get isQuiet(): boolean {
+    return this.flights.size === 0 && this.life.kind !== 'doubting' && this.life.kind !== 'faulted';
   }
   get bytes(): number {
-    return this.headerBytes * 4 + 4_096;
-  }
-  /** Much is in the log alone, or for long; a large actor may have more in the log before a save pays. */
-  get isSaveDue(): boolean {
-    if (this.life.kind === 'loading' || this.isOver || this.#isSaving || this.dirtySince === 0) return false;
-    const { limits, clock } = this.node;
-    if (clock.monotonic() < this.#saveNotBefore) return false;
-    const tailMax = Math.max(
-      limits.tailEventsMax,
-      Math.min(this.state.members.pageCount * 8, limits.tailEventsMax * 10),
-    );
-    return this.tailEvents > tailMax || clock.monotonic() - this.dirtySince > limits.dirtyMs * this.#spread;
-  }
-  get tailEvents(): number {
-    return this.durable - this.savedTo;
+    return this.saving.headerBytes * 4 + 4_096;
   }
 
   /** Resolves when the activation is active, or over. */
@@ -153,9 +109,9 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
         this.#recent = loaded.recent;
         this.#provedAt = loaded.provedAt;
         this.durable = loaded.state.version;
-        this.savedTo = loaded.savedTo;
-        this.headerBytes = loaded.headerBytes;
-        if (this.tailEvents > 0) this.dirtySince = clock.monotonic();
+        this.saving.savedTo = loaded.savedTo;
+        this.saving.headerBytes = loaded.headerBytes;
+        if (this.saving.tailEvents > 0) this.saving.soil(clock.monotonic());
         break;
       } catch (error) {
         if (this.isOver) return;
@@ -197,7 +153,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
 
   runTurn(): void {
     if (this.life.kind !== 'active' && this.life.kind !== 'draining') return;
-    if (this.flights.isFull || this.#quiet.length > 0) return;
+    if (this.flights.isFull || this.saving.isQuieting) return;
     runTurn(this);
     if (this.life.kind === 'draining') this.#settleDrain();
   }
@@ -224,7 +180,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       outcome: undefined as AppendOutcome | undefined,
     };
     this.flights.add(flight);
-    if (this.dirtySince === 0) this.dirtySince = flight.sentAt;
+    this.saving.soil(flight.sentAt);
     metrics.observe('hunt_batch_events', count);
     void this.slot.writer
       .append(this.stream, (version - 1) as Version, count, bytes)
@@ -294,45 +250,17 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     if (due === undefined || due > this.node.clock.now()) this.slot.alarm(this.stream, due);
   }
 
-  // Write-behind.
-
-  quiesce(pack: () => void): Promise<boolean> {
-    if (this.isOver) return Promise.resolve(false);
-    return new Promise((done) => {
-      this.#quiet.push({ pack, done });
-      this.#settleQuiet();
-    });
-  }
-
-  bring(pages: readonly Page<M, E>[]): Promise<void> {
-    return this.pages.bring(pages);
-  }
-
-  saved(version: number, headerBytes: number): void {
-    this.savedTo = Math.max(this.savedTo, version);
-    this.headerBytes = headerBytes;
-    this.dirtySince = this.tailEvents > 0 || this.flights.size > 0 ? this.node.clock.monotonic() : 0;
-  }
-
   /** Writes pages behind; at most once at a time. */
   async save(): Promise<boolean> {
-    if (this.#isSaving || this.life.kind === 'loading' || this.isOver) return false;
-    this.#isSaving = true;
-    try {
-      const isSaved = await writeBehind(this.node, this);
-      // A store that refuses is not asked again at once.
-      if (!isSaved) this.#saveNotBefore = this.node.clock.monotonic() + saveAgainMs;
-      return isSaved;
-    } finally {
-      this.#isSaving = false;
-      if (this.life.kind === 'draining') this.#settleDrain();
-    }
+    const isSaved = await this.saving.run();
+    if (this.life.kind === 'draining') this.#settleDrain();
+    return isSaved;
   }
 
   /** Puts the actor to sleep unless something came up meanwhile. */
   async sleep(reason: 'idle' | 'memory', force: boolean): Promise<void> {
     if (!this.isIdle) return;
-    const isSaved = this.tailEvents === 0 || (await this.save());
+    const isSaved = this.saving.tailEvents === 0 || (await this.save());
     if (this.isIdle && (isSaved || force) && this.flights.size === 0) this.end(reason);
   }
 
@@ -357,7 +285,8 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     if (this.isOver) return;
     this.#step({ step: 'end', reason });
     this.#state?.members.dispose();
-    const { carry, code, message } = endings[reason];
+    const { carry, code } = endings[reason];
+    const words = explained(reason, error);
     this.pages.giveUp();
     // A surely refused append takes those behind it along, for each expects the version before. Only after a conflict a
     // rival's record may stand just where the next one expected ours (fencing forbids that, but need not be relied on here).
@@ -367,16 +296,12 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     const left = this.mailbox.empty();
     for (const request of left) this.node.waiting.remove(request.bytes);
     const carried = carry ? left.filter((request) => request.blocked === 0) : [];
-    const explained =
-      reason === 'log_unavailable' || reason === 'refused'
-        ? `${message}${error === undefined ? '' : ` (${explain(error)})`}`
-        : message;
-    this.gate.fail(code, explained, isDoubtful);
-    for (const read of this.longReads) read.fail(code, explained);
+    this.gate.fail(code, words, isDoubtful);
+    for (const read of this.longReads) read.fail(code, words);
     this.longReads.clear();
-    for (const request of left) if (!carry || request.blocked > 0) request.fail(code, explained);
+    for (const request of left) if (!carry || request.blocked > 0) request.fail(code, words);
     this.node.metrics.count('hunt_passivations_total', 1, reason);
-    for (const { done } of this.#quiet.splice(0)) done(false);
+    this.saving.giveUp();
     for (const resolve of this.#drained.splice(0)) resolve();
     this.slot.ended(this.stream, reason, carried, error);
   }
@@ -444,7 +369,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       if (this.flights.size === 0) this.end(this.#faultReason, this.#fault);
       return;
     }
-    this.#settleQuiet();
+    this.saving.settle();
     if (this.mailbox.size > 0 && !this.flights.isFull) this.node.ready(this);
     this.#settleDrain();
   }
@@ -456,7 +381,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     this.durable = flight.version + flight.count - 1;
     this.node.metrics.count('hunt_events_total', flight.count);
     this.gate.release(this.durable);
-    if (this.tailEvents > this.node.limits.tailEventsMax && this.isSaveDue) void this.save();
+    if (this.saving.tailEvents > this.node.limits.tailEventsMax && this.saving.isDue) void this.save();
   }
 
   #lost(outcome: Exclude<AppendOutcome, { kind: 'appended' | 'ambiguous' }>, version: number): void {
@@ -513,21 +438,6 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
     }
   }
 
-  #settleQuiet(): void {
-    if (
-      this.#quiet.length === 0 ||
-      this.flights.size > 0 ||
-      this.life.kind === 'doubting' ||
-      this.life.kind === 'faulted'
-    )
-      return;
-    for (const { pack, done } of this.#quiet.splice(0)) {
-      pack();
-      done(true);
-    }
-    this.node.ready(this);
-  }
-
   #settleDrain(): void {
     if (
       this.life.kind !== 'draining' ||
@@ -537,18 +447,16 @@ export class Activation<H, M, A, E extends ActorEvent> implements Runnable, Save
       !this.gate.isEmpty
     )
       return;
-    if (this.tailEvents === 0) {
+    if (this.saving.tailEvents === 0) {
       this.end('handoff');
       return;
     }
-    if (!this.#isSaving && !this.#isLastSave) {
+    if (!this.saving.isRunning && !this.#isLastSave) {
       this.#isLastSave = true;
       void this.save().then(() => this.end('handoff'));
     }
   }
 }
-
-const explain = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Trouble of the log passes; anything else is a fault of the state or of the code. */
 const isLogTrouble = (error: unknown): boolean => error instanceof Error && error.name === 'LogUnavailableError';

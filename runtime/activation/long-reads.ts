@@ -123,7 +123,7 @@ export async function scanMembers<H, M, A, E extends ActorEvent>(
       due = actor.state.members.pages().filter((page) => !isWalked(page.id))
     ) {
       for (const [i, page] of due.entries()) {
-        if (page.rows === undefined) await actor.bring([page]);
+        if (page.rows === undefined) await actor.pages.bring([page]);
         if (actor.isOver) return;
         // A page that was split on the way is gone; its halves come in the next round.
         if (page.rows === undefined) continue;
@@ -142,7 +142,7 @@ export async function scanMembers<H, M, A, E extends ActorEvent>(
         (page) => page.rows === undefined,
       );
       if (absent.length === 0) break;
-      await actor.bring(absent);
+      await actor.pages.bring(absent);
       if (actor.isOver) return;
     }
     const { state } = actor;

@@ -34,7 +34,7 @@ export function sweep(node: NodeContext, slots: readonly OwnedSlot[]): void {
         }
         idle.push(activation);
       }
-      if (activation.isSaveDue || (isPressed && activation.dirtySince > 0)) void activation.save();
+      if (activation.saving.isDue || (isPressed && activation.saving.dirtySince > 0)) void activation.save();
     }
     // Spread over the period, so that not all slots save in one second.
     if ((round + slot.slot) % Math.max(1, Math.round(node.limits.agendaSaveMs / node.limits.sweepMs)) === 0)
