@@ -1,19 +1,19 @@
 /**
- * One hunt's subscribers on this gateway. Owns: the feed subscription, the latest events, who stands where, and when
- * whom to serve. Does not own: bytes (audience-frame), who is behind (catching-up), history (replay-block), views (me), places (board).
+ * One hunt's subscribers on this gateway. Owns: the latest events, who stands where, and when whom to serve. Does not own:
+ * the way from the log (hunt-feed), bytes (audience-frame), who is behind (catching-up), history (replay-block), views
+ * (me), places (board).
  * Invariants: only committed records are shown (I1: the feed and the log deliver nothing else); what a socket was sent
  * ends exactly at its cursor (I6); a socket that lags keeps nothing here but its cursor (I5).
  */
 import type { Version } from '../../proto/ids.ts';
-import type { Cancel } from '../../runtime/kernel/timer.ts';
 import type { LogRecord } from '../../runtime/log/event-log.ts';
-import type { Subscription as FeedSubscription } from '../../runtime/log/feed.ts';
 import { type Codec, framed } from '../socket/frame.ts';
 import { Arrival } from './arrival.ts';
 import type { EvFrame, SharedEvent } from './audience-frame.ts';
 import { SharedBoard } from './board.ts';
 import { CatchingUp } from './catching-up.ts';
 import type { FanOutParts } from './fan-out-parts.ts';
+import { HuntFeed, type HuntFollower } from './hunt-feed.ts';
 import { LiveBatch } from './live-batch.ts';
 import { PrivateViews } from './me.ts';
 import type { Live } from './send-budget.ts';
@@ -21,29 +21,23 @@ import type { ResetReason, Subscription } from './subscription.ts';
 
 /** Events that stay in memory once everybody has them. */
 const settledEvents = 64;
-const feedRetryMs = 500;
 /** Sockets between two looks at the clock. */
 const writesPerLook = 16;
 /** From so many on, an event for everybody is shared in `own` behind a shared `live`. */
 const ownSharingMin = 8;
 
-type FeedState = { kind: 'opening' } | { kind: 'open'; feed: FeedSubscription } | { kind: 'closed' };
-
-export class Hub implements Live {
+export class Hub implements Live, HuntFollower {
   readonly subscriptions: Subscription[] = [];
   readonly #players = new Map<string, Subscription[]>();
   /** Team to its players here. */
   readonly #teams = new Map<string, Set<string>>();
   readonly #own = new Set<Subscription>();
   #ownDirty = new Set<Subscription>();
-  #state: FeedState = { kind: 'opening' };
+  readonly #feed: HuntFeed;
   batch: LiveBatch;
-  #filling = false;
-  #wanted = 0;
   #visiting = -1;
   #oldestUnsent: number | undefined;
   #lineage = '';
-  #timer: Cancel | undefined;
   #live: [Buffer | undefined, Buffer | undefined] = [undefined, undefined];
   #liveVersion = -1;
   #boardHead = -1;
@@ -63,14 +57,15 @@ export class Hub implements Live {
     this.board = new SharedBoard(hunt, parts, this.subscriptions, of);
     this.arrival = new Arrival(this);
     this.#catchingUp = new CatchingUp(this);
-    void this.#open();
+    this.#feed = new HuntFeed(hunt, parts, this);
+    void this.#feed.open();
   }
 
   get head(): number {
     return this.batch.head;
   }
   get isOpen(): boolean {
-    return this.#state.kind === 'open';
+    return this.#feed.isOpen;
   }
   get lineage(): string {
     return this.#lineage;
@@ -113,73 +108,19 @@ export class Hub implements Live {
   }
 
   close(): void {
-    if (this.#state.kind === 'open') this.#state.feed.close();
-    this.#state = { kind: 'closed' };
-    this.#timer?.();
+    this.#feed.close();
     this.me.close();
     this.board.close();
   }
 
   // --- the feed ----------------------------------------------------------------------------------------------------
 
-  async #open(): Promise<void> {
-    try {
-      const feed = await this.parts.feed.subscribe(
-        { kind: 'hunt', id: this.hunt },
-        { record: (record) => this.#record(record), head: (version) => this.#reach(version) },
-      );
-      if (this.#state.kind === 'closed') {
-        feed.close();
-        return;
-      }
-      // Records may have come before the promise was looked at: they are in the log as well.
-      this.batch = new LiveBatch(this.hunt, feed.head, this.encoded);
-      this.#state = { kind: 'open', feed };
-      if (this.#wanted > feed.head) this.#reach(this.#wanted);
-      this.arrival.go();
-    } catch {
-      if (this.#state.kind === 'closed') return;
-      this.#timer = this.parts.timers.after(feedRetryMs, () => void this.#open());
-    }
+  opened(head: Version): void {
+    this.batch = new LiveBatch(this.hunt, head, this.encoded);
+    this.arrival.go();
   }
 
-  #record(record: LogRecord): void {
-    const end = record.version + record.count - 1;
-    if (this.#state.kind !== 'open' || this.#filling || record.version > this.head + 1) {
-      this.#reach(end);
-      return;
-    }
-    if (end > this.head) this.#take(record);
-  }
-
-  /** Up to here there are events: what the feed did not bring is read from the log. */
-  #reach(version: number): void {
-    this.#wanted = Math.max(this.#wanted, version);
-    if (this.#state.kind !== 'open' || this.#filling || this.#wanted <= this.head) return;
-    this.#filling = true;
-    void this.#fill();
-  }
-
-  async #fill(): Promise<void> {
-    try {
-      while (this.#wanted > this.head && this.#state.kind === 'open') {
-        const page = await this.parts.log.read({ kind: 'hunt', id: this.hunt }, (this.head + 1) as Version);
-        for (const record of page.records) this.#take(record);
-        if (page.records.length === 0) break;
-      }
-      this.#filling = false;
-    } catch {
-      this.#filling = false;
-      if (this.#state.kind === 'open')
-        this.#timer = this.parts.timers.after(feedRetryMs, () => this.#reach(this.#wanted));
-      return;
-    }
-    if (this.#wanted > this.head && this.#state.kind === 'open')
-      this.#timer = this.parts.timers.after(feedRetryMs, () => this.#reach(this.#wanted));
-  }
-
-  #take(record: LogRecord): void {
-    if (this.#state.kind !== 'open') return;
+  take(record: LogRecord): void {
     let newDefinition = false;
     try {
       for (const event of this.parts.reader.decode(record)) {
