@@ -3,7 +3,8 @@
  * pids. Owns the supervisor that it spawned and the folder; whatever happens, it ends what it started.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as inheritedEnv } from 'node:process';
@@ -28,6 +29,7 @@ export interface ClusterOptions {
 const huntEntry = fileURLToPath(new URL('../../cli/hunt.js', import.meta.url));
 const stderrKeptChars = 8_000;
 const stopWithinMs = 30_000;
+const keyBytes = 32;
 const running = new Set<ClusterProcess>();
 process.once('exit', () => {
   for (const cluster of running) cluster.endNow();
@@ -63,6 +65,16 @@ export class ClusterProcess extends ClusterApi {
     return cluster;
   }
 
+  /** Outside the embedded profile `hunt up` makes no key: who runs it brings one. */
+  #bringKey(): Readonly<Record<string, string>> {
+    const { HUNT_PROFILE: profile = 'embedded' } = this.options.env ?? {};
+    if (profile === 'embedded') return {};
+    const file = join(this.dataDir, 'token.key');
+    mkdirSync(this.dataDir, { recursive: true });
+    if (!existsSync(file)) writeFileSync(file, randomBytes(keyBytes).toString('base64url'), { mode: 0o600 });
+    return { HUNT_TOKEN_KEY_FILE: file };
+  }
+
   #spawn(): [ChildProcess, Promise<number | null>] {
     const { nodes = 3, gateways = 1, store = false, flags = [], env = {}, nodeOptions } = this.options;
     const args = [
@@ -83,7 +95,12 @@ export class ClusterProcess extends ClusterApi {
     ];
     const child = spawn(process.execPath, [huntEntry, ...args, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...inheritedEnv, ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }), ...env },
+      env: {
+        ...inheritedEnv,
+        ...this.#bringKey(),
+        ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
+        ...env,
+      },
     });
     child.stdout?.on('data', (part: Buffer) => this.#readLines(part.toString('utf8')));
     child.stderr?.on('data', (part: Buffer) => {
