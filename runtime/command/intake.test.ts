@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Call, CallReply, Hello } from '../../proto/generated/node/v1/link.ts';
 import { counterReply, counterRequest } from '../counter.fixture.ts';
 import { FrameReader, frame, frameType } from '../link/frame.ts';
-import { listenAddress } from '../link/framed-server.ts';
+import { listenAddress } from '../link/sockets.ts';
 import { counterId, newOwner, newWorld, type TestNode, until, type World } from '../runtime.fixture.ts';
 import { Intake } from './intake.ts';
 

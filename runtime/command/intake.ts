@@ -2,6 +2,7 @@ import { Call, CallReply, Hello } from '../../proto/generated/node/v1/link.ts';
 import type { Timers } from '../kernel/timer.ts';
 import { FrameError, frame, frameHeaderBytes, frameType } from '../link/frame.ts';
 import { type FramedLink, FramedServer, type LinkHandler } from '../link/framed-server.ts';
+import type { Sockets } from '../link/sockets.ts';
 import type { CallAnswer, ReplySink } from './request.ts';
 
 /** What the intake needs of the actor host. */
@@ -22,6 +23,7 @@ export interface IntakeOptions {
   readonly timers: Timers;
   /** The number of this node's view. */
   readonly view: () => number;
+  readonly sockets?: Sockets;
 }
 
 export const linkProtocol = 1;
@@ -48,11 +50,12 @@ export class Intake {
     options.host.onTurns(() => {
       for (const link of intake.#links) link.decided();
     });
-    intake.#server = await FramedServer.listen(options.addr, options.timers, (framed) => {
+    const accept = (framed: FramedLink): GatewayLink => {
       const link: GatewayLink = new GatewayLink(framed, options, () => intake.#links.delete(link));
       intake.#links.add(link);
       return link;
-    });
+    };
+    intake.#server = await FramedServer.listen(options.addr, options.timers, accept, options.sockets);
     return intake;
   }
 

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Cancel, Timers } from '../kernel/timer.ts';
 import { FrameReader } from './frame.ts';
+import { type Listening, type Sockets, systemSockets } from './sockets.ts';
 
 /** What a server makes of one link. Throwing from `frame` ends the link. */
 export interface LinkHandler {
@@ -20,7 +20,7 @@ export class FramedLink {
   #isOver = false;
 
   constructor(
-    private readonly socket: Socket,
+    private readonly socket: Duplex,
     private readonly timers: Timers,
   ) {}
 
@@ -51,77 +51,43 @@ export class FramedLink {
   }
 }
 
-/** A Unix socket's path, or host:port. */
-export function listenAddress(addr: string): { path: string } | { host: string; port: number } {
-  const hostAndPort = /^(\[[0-9a-fA-F:]+\]|[^/:]+):(\d{1,5})$/.exec(addr);
-  if (hostAndPort === null) return { path: addr };
-  return { host: (hostAndPort[1] as string).replace(/^\[|\]$/g, ''), port: Number(hostAndPort[2]) };
-}
-
-const answers = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = createConnection(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-
 /** Accepts links that speak frames (frame.ts) on a Unix socket or a TCP port. */
 export class FramedServer {
   readonly #links = new Set<FramedLink>();
+  #listening: Listening | undefined;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly timers: Timers,
+    private readonly accept: (link: FramedLink) => LinkHandler,
+  ) {}
 
   /** Resolves when it listens. A socket file that nobody listens on any more is replaced. */
-  static async listen(addr: string, timers: Timers, accept: (link: FramedLink) => LinkHandler): Promise<FramedServer> {
-    try {
-      return await FramedServer.#listen(addr, timers, accept);
-    } catch (error) {
-      const address = listenAddress(addr);
-      if (
-        (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' ||
-        !('path' in address) ||
-        (await answers(address.path))
-      )
-        throw error;
-      await rm(address.path, { force: true });
-      return FramedServer.#listen(addr, timers, accept);
-    }
-  }
-
-  static async #listen(addr: string, timers: Timers, accept: (link: FramedLink) => LinkHandler): Promise<FramedServer> {
-    const server = createServer();
-    const framed = new FramedServer(server);
-    server.on('connection', (socket) => framed.#accept(socket, timers, accept));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(listenAddress(addr), () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+  static async listen(
+    addr: string,
+    timers: Timers,
+    accept: (link: FramedLink) => LinkHandler,
+    sockets: Sockets = systemSockets,
+  ): Promise<FramedServer> {
+    const framed = new FramedServer(timers, accept);
+    framed.#listening = await sockets.listen(addr, (socket) => framed.#accept(socket));
     return framed;
   }
 
   /** The TCP port, when it listens on one. */
   get port(): number | undefined {
-    const address = this.server.address();
-    return typeof address === 'object' && address !== null ? address.port : undefined;
+    return this.#listening?.port;
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    const closed = this.#listening?.close();
     for (const link of this.#links) link.end();
     await closed;
   }
 
-  #accept(socket: Socket, timers: Timers, accept: (link: FramedLink) => LinkHandler): void {
-    socket.setNoDelay(true);
-    const link = new FramedLink(socket, timers);
+  #accept(socket: Duplex): void {
+    const link = new FramedLink(socket, this.timers);
     this.#links.add(link);
-    const handler = accept(link);
+    const handler = this.accept(link);
     const reader = new FrameReader();
     const onFrame = (type: number, payload: Buffer): void => {
       if (!link.isOver) handler.frame(type, payload);

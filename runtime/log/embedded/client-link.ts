@@ -3,11 +3,12 @@
  * there; knows nothing of what is asked. A link counts as up when the log has said `welcome`, because a stopped process
  * still lets others connect; one that stays silent while something is asked of it is given up.
  */
-import { createConnection, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { Cancel, Timers } from '../../kernel/timer.ts';
 import { FrameReader } from '../../link/frame.ts';
+import type { Sockets } from '../../link/sockets.ts';
 import { BodyReader, BodyWriter, logFrame, protocolNumber } from './wire.ts';
 
 const backOffFirstMs = 10;
@@ -30,7 +31,7 @@ export interface LinkEvents {
 
 export class ClientLink {
   #state: LinkState;
-  #socket: Socket | undefined;
+  #socket: Duplex | undefined;
   #attempt = 0;
   #lastHeardMs: number;
   #lastTickMs: number;
@@ -44,6 +45,7 @@ export class ClientLink {
     private readonly timers: Timers,
     private readonly random: Random,
     private readonly events: LinkEvents,
+    private readonly sockets: Sockets,
   ) {
     this.#lastHeardMs = Number.NEGATIVE_INFINITY;
     this.#lastTickMs = clock.monotonic();
@@ -71,7 +73,7 @@ export class ClientLink {
 
   #connect(): void {
     this.#cancelRetry = undefined;
-    const socket = createConnection(this.socketPath);
+    const socket = this.sockets.connect(this.socketPath);
     const frames = new FrameReader();
     this.#socket = socket;
     this.#asked = true;
@@ -92,7 +94,7 @@ export class ClientLink {
   }
   #connectedAtMs = 0;
 
-  #frame(socket: Socket, type: number, payload: Buffer): void {
+  #frame(socket: Duplex, type: number, payload: Buffer): void {
     if (socket !== this.#socket || this.#state.kind === 'closed') return;
     if (type === logFrame.welcome) {
       const body = new BodyReader(payload);
@@ -105,7 +107,7 @@ export class ClientLink {
     } else if (type !== logFrame.pong) this.events.frame(type, payload);
   }
 
-  #down(socket: Socket): void {
+  #down(socket: Duplex): void {
     if (socket !== this.#socket) return;
     this.#socket = undefined;
     if (this.#state.kind === 'closed') return;

@@ -7,6 +7,7 @@ import { type Position, type Slot, type StreamId, slotCount, type Version } from
 import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../kernel/random.ts';
 import { type Cancel, systemTimers, type Timers } from '../../kernel/timer.ts';
+import { type Sockets, systemSockets } from '../../link/sockets.ts';
 import type {
   AppendOutcome,
   AppendPacing,
@@ -20,7 +21,7 @@ import { FencedError, LogDamagedError, LogUnavailableError, sharedKinds } from '
 import type { Feed, FeedListener, Subscription } from '../feed.ts';
 import type { PageStore, StoredPage } from '../page-store.ts';
 import { AppendLane } from './append-lane.ts';
-import { ClientLink, type LinkState } from './client-link.ts';
+import { ClientLink, type LinkEvents, type LinkState } from './client-link.ts';
 import { readRecords } from './record.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { BodyReader, BodyWriter, logFrame, op, pageBytesMax, readBytesDefault, status } from './wire.ts';
@@ -41,6 +42,7 @@ export interface EmbeddedLogOptions {
   readonly timers?: Timers;
   readonly random?: Random;
   readonly patienceMs?: number;
+  readonly sockets?: Sockets;
 }
 
 interface Request {
@@ -66,7 +68,7 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
 
   /** Begins to connect; calls wait for the log, so nobody has to wait for the constructor. */
   constructor(options: EmbeddedLogOptions) {
-    const { socketPath, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+    const { socketPath, clock = systemClock, timers = systemTimers, random = systemRandom, sockets } = options;
     this.#patienceMs = options.patienceMs ?? patienceMsDefault;
     this.#lane = new AppendLane(
       (bytes) => {
@@ -78,11 +80,12 @@ export class EmbeddedLog implements EventLog, Feed, PageStore {
     this.#subscriptions = new Subscriptions((code, body, resolve, reject) =>
       this.#request({ code, body, slot: undefined, resolve, reject }),
     );
-    this.#link = new ClientLink(socketPath, clock, timers, random, {
+    const events: LinkEvents = {
       up: (bodyBytesMax) => this.#up(bodyBytesMax),
       down: () => this.#lane.down(),
       frame: (type, payload) => this.#frame(type, payload),
-    });
+    };
+    this.#link = new ClientLink(socketPath, clock, timers, random, events, sockets ?? systemSockets);
     const tickMs = Math.max(patienceTickMs, this.#patienceMs / patienceTicks);
     this.#cancelPatience = timers.every(tickMs, () => this.#checkPatience());
   }

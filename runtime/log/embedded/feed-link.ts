@@ -3,7 +3,7 @@
  * unsent: a subscriber that does not drain is cut to "head only" (records are left out, and named by `heads` once it drains;
  * it reads the gap), so that nobody's slowness costs memory (I5) or leaves an unseen gap (I6).
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { FrameReader, frame } from '../../link/frame.ts';
 import type { FeedTarget, StreamEntry } from './stream-index.ts';
 import { BodyWriter, logFrame } from './wire.ts';
@@ -29,7 +29,7 @@ export class FeedLink implements FeedTarget {
 
   constructor(
     readonly name: string,
-    readonly socket: Socket,
+    readonly socket: Duplex,
     onFrame: (link: FeedLink, type: number, payload: Buffer) => void,
     onEnd: (link: FeedLink, error: Error | undefined) => void,
   ) {

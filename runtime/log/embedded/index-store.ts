@@ -3,11 +3,11 @@
  * environment, the flush and the checkpoint. Order keeps it sound: segments are synced, then blocks are written, then the
  * checkpoint; so the index may be ahead of its checkpoint but never ahead of the segments.
  */
-import { open, type RootDatabase } from 'lmdb';
 import { slotCount } from '../../../proto/ids.ts';
 import type { Timers } from '../../kernel/timer.ts';
 import type { Damage, DamagedRegion, DamagedStream } from './damage.ts';
 import { SlotIndex } from './slot-index.ts';
+import type { Store, Table } from './store.ts';
 import { StreamIndex } from './stream-index.ts';
 
 /** Streams a slice of a flush: about 2 ms of CPU between commits. */
@@ -27,9 +27,7 @@ export interface Checkpoint {
 export class IndexStore {
   readonly streams: StreamIndex;
   readonly slots: SlotIndex;
-  readonly #env: RootDatabase;
-  readonly #meta;
-  readonly #databases: readonly { resetReadTxn(): void }[];
+  readonly #meta: Table;
   /** Position up to which a flush is under way or was done: no run may cross it. */
   boundary = 0;
   /** Everything before is in the index, by a flush that is done. */
@@ -38,18 +36,13 @@ export class IndexStore {
   #writing: Promise<unknown> | undefined;
 
   constructor(
-    folder: string,
+    private readonly store: Store,
     private readonly timers: Timers,
     streamsMax: number,
   ) {
-    const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
-    this.#env = open({ path: folder, maxDbs: 4, separateFlushed: true, noSubdir: false, ...binary });
-    this.#meta = this.#env.openDB<Buffer, Buffer>('meta', binary);
-    const streams = this.#env.openDB<Buffer, Buffer>('streams', binary);
-    const slots = this.#env.openDB<Buffer, Buffer>('slots', binary);
-    this.#databases = [this.#env, streams, slots];
-    this.streams = new StreamIndex(streams, streamsMax);
-    this.slots = new SlotIndex(slots);
+    this.#meta = store.table('meta');
+    this.streams = new StreamIndex(store.table('streams'), streamsMax);
+    this.slots = new SlotIndex(store.table('slots'));
   }
 
   /** The last checkpoint; undefined for a new or deleted index. */
@@ -75,7 +68,7 @@ export class IndexStore {
   }
 
   async saveDamage(damage: Damage): Promise<void> {
-    await this.#meta.put(damageKey, Buffer.from(JSON.stringify(damage)));
+    await this.store.batch(() => void this.#meta.put(damageKey, Buffer.from(JSON.stringify(damage))));
   }
 
   /** Writes everything before `checkpoint.position` behind. Resolves false if the index is being written already. */
@@ -120,13 +113,13 @@ export class IndexStore {
   /** One batch, when no flush is half done: each would read what the other is about to replace. */
   async #between(puts: () => void): Promise<void> {
     while (this.#writing !== undefined) await this.settled();
-    await this.#alone(() => this.#write(puts));
+    await this.#alone(() => this.store.batch(puts));
     await new Promise<void>((resolve) => this.timers.soon(resolve));
   }
 
   /** What was written so far survives power loss when this resolves. */
   async onDisk(): Promise<void> {
-    await this.#env.flushed;
+    await this.store.flushed();
   }
 
   async #flush(checkpoint: Checkpoint, syncSegments: () => Promise<void>): Promise<void> {
@@ -137,7 +130,7 @@ export class IndexStore {
     for (let i = 0; i < dirty.length; i += sliceStreams) {
       const slice = dirty.slice(i, i + sliceStreams);
       try {
-        await this.#write(() => this.streams.flush(slice, checkpoint.position));
+        await this.store.batch(() => this.streams.flush(slice, checkpoint.position));
       } catch (error) {
         this.streams.failed(dirty.slice(i));
         throw error;
@@ -146,7 +139,7 @@ export class IndexStore {
       await new Promise<void>((resolve) => this.timers.soon(resolve));
     }
     try {
-      await this.#write(() => this.slots.flush(checkpoint.position));
+      await this.store.batch(() => this.slots.flush(checkpoint.position));
     } catch (error) {
       this.slots.failed();
       throw error;
@@ -159,19 +152,10 @@ export class IndexStore {
       bytes.writeDoubleLE(checkpoint.epochs[slot] as number, 16 + slot * 16);
       bytes.writeDoubleLE(checkpoint.slotLast[slot] as number, 24 + slot * 16);
     }
-    await this.#meta.put(checkpointKey, bytes);
+    await this.store.batch(() => void this.#meta.put(checkpointKey, bytes));
     this.checkpointed = checkpoint.position;
     this.streams.unindexed = Math.max(0, this.streams.unindexed - before);
     this.streams.sweep();
-  }
-
-  /**
-   * One batch, committed and visible. LMDB keeps one snapshot for all reads of a turn: without a new one, a read in the turn
-   * of the commit would see the blocks as they were, when memory has already let go of what went into them.
-   */
-  async #write(puts: () => void): Promise<void> {
-    await this.#env.batch(puts);
-    for (const database of this.#databases) database.resetReadTxn();
   }
 
   /** Resolves when what is being written is written. */
@@ -181,7 +165,6 @@ export class IndexStore {
 
   async close(): Promise<void> {
     await this.settled();
-    await this.#env.flushed;
-    await this.#env.close();
+    await this.store.close();
   }
 }

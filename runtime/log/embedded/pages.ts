@@ -3,9 +3,9 @@
  * for the disk; never corrupt, because LMDB keeps the last synced state whole. Every page carries the version that it is
  * folded to and is only ever replaced by one that is not older. Keeps I8.
  */
-import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Version } from '../../../proto/ids.ts';
 import type { StoredPage } from '../page-store.ts';
+import type { Store, Table } from './store.ts';
 
 function pageKey(kind: string, id: number, page: number): Buffer {
   const key = Buffer.allocUnsafe(13 + kind.length);
@@ -17,13 +17,10 @@ function pageKey(kind: string, id: number, page: number): Buffer {
 }
 
 export class Pages {
-  readonly #env: RootDatabase;
-  readonly #pages: Database<Buffer, Buffer>;
+  readonly #pages: Table;
 
-  constructor(folder: string) {
-    const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
-    this.#env = open({ path: folder, maxDbs: 2, separateFlushed: true, noSubdir: false, ...binary });
-    this.#pages = this.#env.openDB<Buffer, Buffer>('pages', binary);
+  constructor(private readonly store: Store) {
+    this.#pages = store.table('pages');
   }
 
   load(kind: string, id: number, page: number): StoredPage | undefined {
@@ -34,7 +31,7 @@ export class Pages {
 
   /** All in one transaction; each iff it is not older than the one that is there. */
   async save(kind: string, id: number, pages: readonly StoredPage[]): Promise<void> {
-    await this.#pages.transaction(() => {
+    await this.store.transaction(() => {
       for (const page of pages) {
         const key = pageKey(kind, id, page.page);
         const held = this.#pages.get(key)?.readDoubleLE(0) ?? 0;
@@ -45,19 +42,15 @@ export class Pages {
         void this.#pages.put(key, value);
       }
     });
-    // Who asks after the answer must see it: LMDB would serve the rest of this turn from its older snapshot.
-    this.#pages.resetReadTxn();
   }
 
   async drop(kind: string, id: number, pages: readonly number[]): Promise<void> {
-    await this.#env.batch(() => {
+    await this.store.batch(() => {
       for (const page of pages) void this.#pages.remove(pageKey(kind, id, page));
     });
-    this.#pages.resetReadTxn();
   }
 
   async close(): Promise<void> {
-    await this.#env.flushed;
-    await this.#env.close();
+    await this.store.close();
   }
 }

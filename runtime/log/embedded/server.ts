@@ -7,11 +7,12 @@
  */
 
 import { rm } from 'node:fs/promises';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { slotCount } from '../../../proto/ids.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Cancel, Timers } from '../../kernel/timer.ts';
+import { type Listening, type Sockets, systemSockets } from '../../link/sockets.ts';
 import { LogDamagedError } from '../event-log.ts';
 import { type Base, readBase } from './base.ts';
 import { CommitLane, type Committed } from './commit-lane.ts';
@@ -28,6 +29,7 @@ import { segmentOf } from './record.ts';
 import { recover } from './recovery.ts';
 import { Requests } from './requests.ts';
 import { Segments, segmentBytesDefault, segmentBytesMin } from './segments.ts';
+import { type OpenStore, openLmdb } from './store.ts';
 import type { StreamEntry } from './stream-index.ts';
 import { TailCache } from './tail-cache.ts';
 import { Trim } from './trim.ts';
@@ -58,12 +60,28 @@ export interface EmbeddedLogServerOptions {
   readonly timers: Timers;
   readonly logger: LogLogger;
   readonly disk?: Disk;
+  readonly sockets?: Sockets;
+  readonly place?: LogPlace;
   readonly segmentBytes?: number;
   readonly tailCacheBytes?: number;
   readonly streamsInMemory?: number;
   readonly indexFlushMs?: number;
   readonly lockPatienceMs?: number;
 }
+
+/** What the folder needs beside its {@link Disk}: a port, for simulations. */
+export interface LogPlace {
+  lock(folder: string, clock: Clock, timers: Timers, patienceMs: number): Promise<Lock>;
+  openStore: OpenStore;
+  /** A store's folder, with all that is in it. */
+  removeStore(folder: string): Promise<void>;
+}
+
+const systemPlace: LogPlace = {
+  lock: lockFolder,
+  openStore: openLmdb,
+  removeStore: (folder) => rm(folder, { recursive: true, force: true }),
+};
 
 export interface LogServerStats {
   readonly commits: number;
@@ -85,7 +103,7 @@ export interface LogServerStats {
 export class EmbeddedLogServer {
   readonly #links = new Set<FeedLink>();
   readonly #damage = new Damage();
-  #server: Server | undefined;
+  #listening: Listening | undefined;
   #cancelFlush: Cancel | undefined;
   #numbering = 0;
   #records = 0;
@@ -111,18 +129,20 @@ export class EmbeddedLogServer {
   static async start(options: EmbeddedLogServerOptions): Promise<EmbeddedLogServer> {
     const { dir, clock, timers, logger } = options;
     const disk = options.disk ?? systemDisk;
+    const place = options.place ?? systemPlace;
     const segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     if (segmentBytes < segmentBytesMin)
       throw new RangeError(`segment size ${segmentBytes}: at least ${segmentBytesMin} bytes`);
     await disk.makeFolder(join(dir, 'segments'));
-    const lock = await lockFolder(dir, clock, timers, options.lockPatienceMs ?? lockPatienceMs);
+    const lock = await place.lock(dir, clock, timers, options.lockPatienceMs ?? lockPatienceMs);
     try {
       const lossy = lock.rebooted && options.sync === 'process';
       // After a power loss the unsynced end of the log may be gone, and pages must never be ahead of the log (I8: they are disposable).
-      if (lossy) await rm(join(dir, 'pages'), { recursive: true, force: true });
+      if (lossy) await place.removeStore(join(dir, 'pages'));
       const segments = new Segments(disk, join(dir, 'segments'), clock, timers, options.sync === 'power', segmentBytes);
-      const index = new IndexStore(join(dir, 'index'), timers, options.streamsInMemory ?? streamsInMemoryMax);
-      const pages = new Pages(join(dir, 'pages'));
+      const streamsMax = options.streamsInMemory ?? streamsInMemoryMax;
+      const index = new IndexStore(place.openStore(join(dir, 'index')), timers, streamsMax);
+      const pages = new Pages(place.openStore(join(dir, 'pages')));
       const cache = new TailCache(options.tailCacheBytes ?? tailCacheBytesMax);
       const server = new EmbeddedLogServer(options, lock, segments, index, pages, cache);
       await server.#recover(lossy);
@@ -193,19 +213,16 @@ export class EmbeddedLogServer {
   }
 
   async #listen(): Promise<void> {
-    const { socketPath, disk = systemDisk } = this.options;
-    if (await answers(socketPath))
+    const { socketPath, sockets = systemSockets } = this.options;
+    try {
+      this.#listening = await sockets.listen(socketPath, (socket) => this.#accept(socket));
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EADDRINUSE') throw error;
       throw new Error(`somebody else listens on ${socketPath}: choose another socket or stop it`);
-    await disk.remove(socketPath);
-    const server = createServer((socket) => this.#accept(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(socketPath, resolve);
-    });
-    this.#server = server;
+    }
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Duplex): void {
     const link = new FeedLink(
       `link ${++this.#numbering}`,
       socket,
@@ -312,8 +329,7 @@ export class EmbeddedLogServer {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelFlush?.();
-    const server = this.#server;
-    const stopped = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
+    const stopped = this.#listening?.close();
     await this.#lane.drain();
     for (const link of this.#links) link.socket.end();
     await this.#trim.close();
@@ -333,16 +349,4 @@ export class EmbeddedLogServer {
 
 function* entriesOf(records: Committed['records']): Iterable<StreamEntry> {
   for (const record of records) if (record.source !== undefined && record.entry !== undefined) yield record.entry;
-}
-
-/** Whether a living process accepts on the socket; a file left behind by a killed one does not. */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

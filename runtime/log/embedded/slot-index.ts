@@ -2,8 +2,8 @@
  * Where the records of each slot lie, for reading a slot in the order of the log: runs (position, length), in blocks of up
  * to {@link blockRunsMax} in LMDB, the newest ones in memory until the next flush. Always at most 256 short lists.
  */
-import type { Database } from 'lmdb';
 import { slotCount } from '../../../proto/ids.ts';
+import type { Table } from './store.ts';
 
 /** A stretch of bytes in one segment: one record or several that touch. */
 export interface Run {
@@ -14,8 +14,6 @@ export interface Run {
 const blockRunsMax = 512;
 const runBytes = 12;
 export const runLengthMax = 64 * 1024;
-
-type Blocks = Database<Buffer, Buffer>;
 
 function slotKey(slot: number, position: number): Buffer {
   const key = Buffer.allocUnsafe(9);
@@ -33,7 +31,7 @@ export class SlotIndex {
   /** Where each slot ended when everything of it that the index knew was removed; for an index that was lost since. */
   readonly baseEnds = new Float64Array(slotCount);
 
-  constructor(private readonly blocks: Blocks) {}
+  constructor(private readonly blocks: Table) {}
 
   add(slot: number, position: number, length: number, boundary: number): void {
     const runs = this.#runs[slot] as number[];

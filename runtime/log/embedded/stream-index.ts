@@ -3,10 +3,10 @@
  * rest is in LMDB) and their blocks: up to {@link blockRunsMax} runs of (version, position, length) under one key, never a
  * key per event. Written behind: the newest runs stay in memory until a flush has committed. Keeps I5.
  */
-import type { Database } from 'lmdb';
 import { slotOf } from '../../../proto/ids.ts';
 import { LogDamagedError } from '../event-log.ts';
 import { type Run, runLengthMax } from './slot-index.ts';
+import type { Table } from './store.ts';
 
 const blockRunsMax = 128;
 const blockHeaderBytes = 16;
@@ -53,8 +53,6 @@ export class StreamEntry {
   }
 }
 
-type Blocks = Database<Buffer, Buffer>;
-
 /** Position of a block's first (0) or last (-1) run; 0 for a block that holds the head alone. */
 function positionIn(block: Buffer, run: 0 | -1): number {
   if (block.length === blockHeaderBytes) return 0;
@@ -78,7 +76,7 @@ export class StreamIndex {
   unindexed = 0;
 
   constructor(
-    private readonly blocks: Blocks,
+    private readonly blocks: Table,
     private readonly streamsMax: number,
   ) {}
 
