@@ -1,8 +1,34 @@
-import { Redis } from 'ioredis';
+import type { ActorHostOptions } from '../../runtime/slot/actor-host.ts';
 import { type Config, ConfigError } from './config.ts';
+import type { RoleContext } from './role-process.ts';
 
 /** A Redis that does not answer so soon is down: alarms then ring by the process's own timer (I10). */
 const askMs = 1_500;
+
+/** What wakes this node's alarms: BullMQ where a Redis is named for it; absent, the process's own timer. */
+export async function alarmWakeOf(context: RoleContext): Promise<Pick<ActorHostOptions, 'alarmWake'>> {
+  const { config, name, clock, timers, logger } = context;
+  if (config.alarmRedisUrl === undefined) return {};
+  await refuseEvictingAlarms(config);
+  const { bullMqAlarms } = await import('../../runtime/slot/bullmq-alarm-wake.ts');
+  return {
+    alarmWake: bullMqAlarms({
+      redisUrl: config.alarmRedisUrl,
+      cluster: config.cluster,
+      nodeId: name,
+      clock,
+      timers,
+      changed: (up, reason) => {
+        if (up) logger.info("the alarms' Redis answers");
+        else
+          logger.warn(
+            { reason },
+            "the alarms' Redis is away: alarms ring by this process's own timer, some seconds late",
+          );
+      },
+    }),
+  };
+}
 
 /** Throws {@link ConfigError} if the alarms' Redis evicts: it would drop wake-ups whenever its memory is full. */
 export async function refuseEvictingAlarms(config: Config): Promise<void> {
@@ -16,6 +42,7 @@ export async function refuseEvictingAlarms(config: Config): Promise<void> {
 
 /** Undefined when it cannot be asked at present. */
 async function maxmemoryPolicy(url: string): Promise<string | undefined> {
+  const { Redis } = await import('ioredis');
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: askMs,

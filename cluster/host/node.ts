@@ -8,6 +8,7 @@ import { SlotKeeper } from '../slot-keeper.ts';
 import { nodeOf, slotsOf } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
 import { actorKinds } from './actor-kinds.ts';
+import { alarmWakeOf } from './alarm-redis.ts';
 import { connectBackend } from './backend.ts';
 import { bracketed, urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
@@ -30,7 +31,7 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
   const { config, name, clock, random, timers, logger, registry } = context;
   if (config.nodeId === undefined) throw new ConfigError(['--id is missing: give this node a name, such as n1']);
   makeRunFolder(config.dataDir);
-  const backend = await connectBackend(config);
+  const [alarms, backend] = await Promise.all([alarmWakeOf(context), connectBackend(config)]);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const { members, linkPort } = config;
   if (members.length > 0) {
@@ -60,6 +61,7 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
     timers,
     random,
     metrics,
+    ...alarms,
     report: (instance, stream, error) =>
       logger.error({ instance, stream: streamKey(stream), err: error }, 'a fault of ours'),
     onFenced: (slot, epoch) => {
