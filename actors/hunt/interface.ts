@@ -40,6 +40,9 @@ export interface Steered {
 
 export type Status = 'draft' | 'scheduled' | 'open' | 'paused' | 'closed';
 
+/** Rows of one answer: twice what a client may ask for, so that a cache gets whole boards of most hunts with one question. */
+export const scoreboardRowsMax = 2_000;
+
 /** Queries: body → answer. */
 export interface HuntQueries {
   /** For tokens, roles and routing decisions of the gateway. */
@@ -50,6 +53,7 @@ export interface HuntQueries {
   show: [{ at_version?: number }, Show];
   /** The live board, and the places of up to 256 players. */
   board: [{ players: string[] }, Board];
+  /** Up to {@link scoreboardRowsMax} places. It walks over all members: who asks often asks through a cache. */
   scoreboard: [{ limit: number; offset: number }, Scoreboard];
   export: [Record<string, never>, { csv: string }];
 }

@@ -4,13 +4,11 @@ import type { RowsQuery, ScanQuery } from '../../runtime/define-actor.ts';
 import { withTeam } from './decide/decide.ts';
 import type { HuntState } from './decide/scene.ts';
 import { boardEntry, huntView, topOf } from './hunt-view.ts';
-import type { Access, Board, Scoreboard, Show, Views } from './interface.ts';
+import { type Access, type Board, type Scoreboard, type Show, scoreboardRowsMax, type Views } from './interface.ts';
 import { playerView, stageCell } from './player-view.ts';
 import { type Header, type Member, type PlayerRow, rulesOf, statusAt, type TeamRow, teamRowId } from './state.ts';
 
 export const viewsMax = 256;
-export const scoreboardLimitMax = 1_000;
-/** A scoreboard within the leaders needs no walk over all members. */
 type HuntRows = RowsQuery<Header, Member>;
 
 const fields = (body: unknown): Record<string, unknown> =>
@@ -151,7 +149,7 @@ const scoreboard: ScanQuery<Header, Member, Place> = {
   run(body, places, { header, version }) {
     const { entry } = rulesOf(header).definition;
     const offset = whole(fields(body).offset, 0, Number.MAX_SAFE_INTEGER);
-    const limit = whole(fields(body).limit, 100, scoreboardLimitMax);
+    const limit = whole(fields(body).limit, 100, scoreboardRowsMax);
     const entries = [...places].sort(order).slice(offset, offset + limit);
     const answer: Scoreboard = {
       version,

@@ -23,6 +23,7 @@ import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
+import { scoreboardCache } from './scoreboard-cache.ts';
 import { mintingTokens, readTlsPair } from './secrets.ts';
 
 /** Clients of a gateway that stops come back spread over this time. */
@@ -34,15 +35,8 @@ const drainMs = 200;
 export const runGateway = (config: Config, warnings: readonly string[] = []): Promise<number> =>
   runRole(config, config.nodeId ?? 'gateway', warnings, startGateway);
 
-async function startGateway({
-  config,
-  name,
-  clock,
-  random,
-  timers,
-  logger,
-  registry,
-}: RoleContext): Promise<RunningRole> {
+async function startGateway(context: RoleContext): Promise<RunningRole> {
+  const { config, name, clock, random, timers, logger, registry } = context;
   const tokens = mintingTokens(config, clock, random);
   const tls = readTlsPair(config);
   const backend = await connectBackend(config);
@@ -90,6 +84,7 @@ async function startGateway({
   });
   const definitions = new DefinitionDesk(timers);
   const shadows = new ShadowDesk(backend.log, clock, timers);
+  const scoreboards = scoreboardCache(context);
   const operations = operationsOf({
     clock,
     timers,
@@ -98,6 +93,7 @@ async function startGateway({
     tokens,
     events: new LogEventReader(backend.log, showEvent),
     cluster: new DescribedCluster(viewLog, askInside(tokens, clock)),
+    scoreboards,
     parseDefinition: definitions.parse,
     shadowRun: (huntId, definition) => shadows.run(huntId, definition),
     admitAct: (player) => live.admitAct(player),
@@ -134,6 +130,7 @@ async function startGateway({
       router.close();
       definitions.close();
       shadows.close();
+      scoreboards.close();
       ingest.forceShutdown();
       await admin.close();
       viewLog.close();

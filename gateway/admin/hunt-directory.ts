@@ -4,9 +4,9 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Access } from '../../actors/hunt/interface.ts';
-import { errorCatalogue } from '../../proto/error-code.ts';
 import type { Route } from '../act/route.ts';
-import { Problem, problemOf } from './problem.ts';
+import { askHunt } from './hunt-question.ts';
+import { Problem } from './problem.ts';
 
 /** Hunts whose owner is remembered. */
 export const rememberedHuntsMax = 50_000;
@@ -47,14 +47,7 @@ export class HuntDirectory {
 
   /** The hunt's present access facts, asked of its owner node now. */
   async access(huntId: number): Promise<Access> {
-    const outcome = await this.#route.call({ kind: 'hunt', id: huntId }, 'access', {});
-    if (!outcome.ok) {
-      // A read that failed has done nothing, whatever became of the question.
-      if (errorCatalogue[outcome.code]?.retryable)
-        throw new Problem('BUSY', outcome.message, outcome.retryMs === undefined ? {} : { retryMs: outcome.retryMs });
-      throw problemOf(outcome);
-    }
-    const access = outcome.body as Access;
+    const access = (await askHunt(this.#route, huntId, 'access', {})) as Access;
     this.#known.set(huntId, { owner: access.owner, joinCode: access.join_code });
     return access;
   }

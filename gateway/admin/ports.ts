@@ -1,6 +1,7 @@
 /** What the gateway's HTTP and gRPC need of others, in narrow ports; the host injects the real ones. */
 import type { Registry } from 'prom-client';
 import type { HuntDefinition } from '../../actors/hunt/definition.ts';
+import type { Scoreboard } from '../../actors/hunt/interface.ts';
 import type { ShadowReport } from '../../actors/hunt/shadow-run.ts';
 import type { Event } from '../../proto/generated/hunt/v1/event.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
@@ -18,6 +19,7 @@ export interface AdminPorts {
   readonly tokens: Tokens;
   readonly events: EventReader;
   readonly cluster: ClusterView;
+  readonly scoreboards: ScoreboardCache;
   readonly parseDefinition: DefinitionParser;
   /** Decides a hunt's log again under another definition; rejects with a problem. */
   readonly shadowRun: (huntId: number, definition: HuntDefinition) => Promise<ShadowReport>;
@@ -51,6 +53,22 @@ export interface EventPage {
   readonly head: number;
   /** The lowest version that is still in the log. */
   readonly oldest: number;
+}
+
+/**
+ * Keeps the newest scoreboard of hunts for whoever asks next. It may forget anything at any time, and costs a request no
+ * more than a moment: it never rejects.
+ */
+export interface ScoreboardCache {
+  /** Those places of the board as of exactly that version; undefined if it does not have them at hand. */
+  read(huntId: number, version: number, page: BoardPage): Promise<Scoreboard | undefined>;
+  /** Keeps a board's first places, unless it has a newer one. Nobody waits for it. */
+  keep(huntId: number, board: Scoreboard): void;
+}
+
+export interface BoardPage {
+  readonly limit: number;
+  readonly offset: number;
 }
 
 export interface ClusterView {

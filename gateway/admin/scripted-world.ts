@@ -63,6 +63,7 @@ export class ScriptedWorld implements Route {
         differences: [{ version: 2, player: 'anna', was: 'StageCompleted', would_be: 'NOT_FOUND' }],
         more: 0,
       }),
+      scoreboards: { read: async () => undefined, keep: () => undefined },
       admitAct: (player) => this.players.take(player, this.now),
       readiness: () => this.checks,
       cluster: {

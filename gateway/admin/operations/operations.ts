@@ -5,10 +5,12 @@ import { HuntDirectory } from '../hunt-directory.ts';
 import { Idempotency } from '../idempotency.ts';
 import { JoinLimit } from '../join-limit.ts';
 import type { AdminPorts } from '../ports.ts';
+import { Scoreboards } from '../scoreboards.ts';
 
 export interface Operations {
   readonly ports: AdminPorts;
   readonly directory: HuntDirectory;
+  readonly scoreboards: Scoreboards;
   readonly idempotency: Idempotency;
   readonly joinLimit: JoinLimit;
   readonly mintHuntId: () => number;
@@ -20,6 +22,7 @@ export function operationsOf(ports: AdminPorts): Operations {
   return {
     ports,
     directory: new HuntDirectory(ports.route),
+    scoreboards: new Scoreboards(ports.route, ports.scoreboards),
     idempotency: new Idempotency(ports.route, () => ({ hunt_id: mintHuntId(), seed: ports.random.token(18) })),
     joinLimit: new JoinLimit(ports.clock),
     mintHuntId,

@@ -1,8 +1,8 @@
 import type { Scoreboard, Show, Views } from '../../../actors/hunt/interface.ts';
-import { errorCatalogue } from '../../../proto/error-code.ts';
-import type { CallOutcome } from '../../act/route.ts';
 import type { Claims } from '../../token/claims.ts';
-import { Problem, problemOf } from '../problem.ts';
+import { askHunt } from '../hunt-question.ts';
+import type { BoardPage } from '../ports.ts';
+import { Problem } from '../problem.ts';
 import type { Operations } from './operations.ts';
 
 /** The designer's view, now or as of an earlier version. */
@@ -31,14 +31,12 @@ export async function scoreboard(
   ops: Operations,
   caller: Claims,
   huntId: number,
-  page: { limit: number; offset: number },
+  page: BoardPage,
 ): Promise<Scoreboard & { hunt_id: number }> {
-  if (caller.role === 'player') {
-    const access = await ops.directory.access(huntId);
-    if (access.board_show === 'closed' && access.status !== 'closed')
-      throw new Problem('FORBIDDEN', 'players see the scoreboard of this hunt only after it has closed');
-  }
-  const board = (await ask(ops, huntId, 'scoreboard', page)) as Scoreboard;
+  const access = await ops.directory.access(huntId);
+  if (caller.role === 'player' && access.board_show === 'closed' && access.status !== 'closed')
+    throw new Problem('FORBIDDEN', 'players see the scoreboard of this hunt only after it has closed');
+  const board = await ops.scoreboards.page(huntId, access.version, page);
   return { hunt_id: huntId, version: board.version, entrants: board.entrants, entries: board.entries };
 }
 
@@ -46,11 +44,5 @@ export async function exportCsv(ops: Operations, huntId: number): Promise<string
   return ((await ask(ops, huntId, 'export', {})) as { csv: string }).csv;
 }
 
-/** A read that failed has done nothing: its retryable refusals are all BUSY. */
-async function ask(ops: Operations, huntId: number, query: string, body: object): Promise<unknown> {
-  const outcome: CallOutcome = await ops.ports.route.call({ kind: 'hunt', id: huntId }, query, body);
-  if (outcome.ok) return outcome.body;
-  if (errorCatalogue[outcome.code]?.retryable)
-    throw new Problem('BUSY', outcome.message, outcome.retryMs === undefined ? {} : { retryMs: outcome.retryMs });
-  throw problemOf(outcome);
-}
+const ask = (ops: Operations, huntId: number, query: string, body: object): Promise<unknown> =>
+  askHunt(ops.ports.route, huntId, query, body);
