@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { MemoryScoreboardCache } from './memory-scoreboard-cache.ts';
 import { boardOf, scoreboardCacheContract } from './scoreboard-cache.contract.ts';
 
-scoreboardCacheContract('in the process', async () => new MemoryScoreboardCache());
+scoreboardCacheContract('in the process', async () => {
+  const cache = new MemoryScoreboardCache();
+  return { writer: cache, reader: cache };
+});
 
 describe('scoreboards kept in the process', () => {
   it('take no more than their bytes: the least used goes first, and one that is larger than all is not kept', async () => {

@@ -19,19 +19,29 @@ export const boardOf = (version: number, entrants: number, held = entrants): Sco
 const all = { limit: 1_000, offset: 0 };
 let hunts = Date.now() % 2 ** 30;
 
-export function scoreboardCacheContract(name: string, open: () => Promise<ScoreboardCache>): void {
+/** The same cache twice where it is shared by processes: what the writer keeps, the reader must see. */
+export interface CacheFixture {
+  readonly writer: ScoreboardCache;
+  readonly reader: ScoreboardCache;
+}
+
+export function scoreboardCacheContract(name: string, open: () => Promise<CacheFixture>): void {
   describe(`scoreboards kept ${name}`, () => {
+    let writer: ScoreboardCache;
     let cache: ScoreboardCache;
     let hunt: number;
     before(async () => {
-      cache = await open();
+      ({ writer, reader: cache } = await open());
     });
-    after(() => cache?.close());
+    after(() => {
+      writer?.close();
+      cache?.close();
+    });
     beforeEach(() => {
       hunt = ++hunts * 256;
     });
     const kept = async (board: Scoreboard, id = hunt): Promise<void> => {
-      cache.keep(id, board);
+      writer.keep(id, board);
       await eventually('the board to be kept', async () => (await cache.read(id, board.version, all)) !== undefined);
     };
 
@@ -55,7 +65,7 @@ export function scoreboardCacheContract(name: string, open: () => Promise<Scoreb
     it('give way to newer ones, and not to older ones', async () => {
       await kept(boardOf(9, 3));
       await kept(boardOf(12, 5));
-      cache.keep(hunt, boardOf(11, 4));
+      writer.keep(hunt, boardOf(11, 4));
       // Whatever was to be written before the next board is written now.
       await kept(boardOf(1, 1), hunt + 256);
       assert.deepEqual(await cache.read(hunt, 12, all), boardOf(12, 5));
