@@ -27,8 +27,8 @@ const answerMs = 100;
 const restMs = 1_000;
 /** Boards are written together so often: of a hunt that moves, only the newest is. */
 const writeGapMs = 250;
-/** Boards that wait to be written; beyond, they are not kept. */
-const waitingBoardsMax = 256;
+/** Boards that wait to be written (at most some 300 KB each); beyond, they are not kept. */
+const waitingBoardsMax = 64;
 const keptMs = 3_600_000;
 /** A connection that owes an answer for so long is made anew. */
 const silentMs = 5_000;
@@ -158,19 +158,18 @@ export class RedisScoreboardCache implements ScoreboardCache {
     });
   }
 
-  /** What waits now, one after the other; what cannot be written now is not kept. */
+  /** What waits now, one after the other. What Redis cannot take now waits on, and serves this process's readers. */
   async #writeAll(): Promise<void> {
-    const boards = [...this.#waiting];
-    this.#waiting.clear();
-    for (const [huntId, { version, entrants, entries }] of boards) {
+    for (const [huntId, board] of [...this.#waiting]) {
       if (this.#isResting || this.#isClosed) return;
       try {
-        const rows = entries.map((entry) => JSON.stringify(entry));
-        const head = `#${version} ${entrants} ${rows.length}`;
-        await this.#redis.writeBoard(this.#key(huntId), version, head, keptMs, ...rows);
+        const rows = board.entries.map((entry) => JSON.stringify(entry));
+        const head = `#${board.version} ${board.entrants} ${rows.length}`;
+        await this.#redis.writeBoard(this.#key(huntId), board.version, head, keptMs, ...rows);
       } catch (error) {
-        this.#failed(error);
+        if (!this.#failed(error)) return;
       }
+      if (this.#waiting.get(huntId) === board) this.#waiting.delete(huntId);
     }
   }
 
@@ -178,12 +177,13 @@ export class RedisScoreboardCache implements ScoreboardCache {
     return `hunt:${this.options.cluster}:board:${huntId}`;
   }
 
-  #failed(error: unknown): void {
+  /** True: it was a refusal, which is an answer: Redis is full, say, or something else has that name. The next may be served. */
+  #failed(error: unknown): boolean {
     const { name, message } = error as Error;
-    // A refusal is an answer: Redis is full, say, or something else has that name. The next one may be served.
-    if (name === 'ReplyError' || name === 'SyntaxError') return;
+    if (name === 'ReplyError' || name === 'SyntaxError') return true;
     this.#restUntil = this.options.clock.monotonic() + restMs;
     this.#changed(false, message);
+    return false;
   }
 
   #changed(up: boolean, reason: string): void {
