@@ -106,19 +106,13 @@ export class PgHuntCatalog {
 
   /** One attempt at a time, whose outcome all share who wait for it. */
   #connected(): Promise<Connection> {
+    if (this.#connection !== undefined) return this.#connection;
+    const connecting = this.#primary.connectToRead();
+    this.#connection = connecting;
     const forget = () => {
       if (this.#connection === connecting) this.#connection = undefined;
     };
-    const connecting = (this.#connection ??= this.#primary.connectToRead().then(
-      (connection) => {
-        void connection.ended.then(forget);
-        return connection;
-      },
-      (error: unknown) => {
-        forget();
-        throw error;
-      },
-    ));
+    connecting.then(({ ended }) => ended.then(forget), forget);
     return connecting;
   }
 }

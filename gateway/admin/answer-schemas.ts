@@ -53,6 +53,24 @@ export const publishedAnswer = documented(
     refused: z.looseObject({ code: z.string(), message: z.string() }).optional(),
   }),
 );
+export const listAnswer = documented(
+  z.looseObject({
+    hunts: z.array(
+      z.looseObject({
+        hunt_id: integer,
+        title: z.string(),
+        status,
+        join_code: z.string(),
+        opens_at: integer.optional(),
+        closes_at: integer.optional(),
+        players: integer,
+        version: integer,
+        owner: z.string(),
+      }),
+    ),
+    next: z.string().nullable(),
+  }),
+);
 export const huntAnswer = documented(
   z.looseObject({ hunt_id: integer, version: integer, lineage: z.string(), state: z.looseObject({}) }),
 );

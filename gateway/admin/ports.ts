@@ -1,7 +1,7 @@
 /** What the gateway's HTTP and gRPC need of others, in narrow ports; the host injects the real ones. */
 import type { Registry } from 'prom-client';
 import type { HuntDefinition } from '../../actors/hunt/definition.ts';
-import type { Scoreboard } from '../../actors/hunt/interface.ts';
+import type { Scoreboard, Status } from '../../actors/hunt/interface.ts';
 import type { ShadowReport } from '../../actors/hunt/shadow-run.ts';
 import type { Event } from '../../proto/generated/hunt/v1/event.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
@@ -20,6 +20,8 @@ export interface AdminPorts {
   readonly events: EventReader;
   readonly cluster: ClusterView;
   readonly scoreboards: ScoreboardCache;
+  /** Absent: this process was given no PostgreSQL, and lists no hunts. */
+  readonly catalog?: HuntCatalog;
   readonly parseDefinition: DefinitionParser;
   /** Decides a hunt's log again under another definition; rejects with a problem. */
   readonly shadowRun: (huntId: number, definition: HuntDefinition) => Promise<ShadowReport>;
@@ -98,6 +100,43 @@ export interface ClusterDescription {
     Record<string, { readonly events: number; readonly seconds: number; readonly worst_slot?: number }>
   >;
   readonly operations: readonly object[];
+}
+
+/**
+ * The list of all hunts, made from the log and some moments behind it. Never rejects: what keeps it from answering is an
+ * outcome.
+ */
+export interface HuntCatalog {
+  /** The newest first. A status is as of now, also where its event is still to come. */
+  listHunts(query: HuntListQuery): Promise<HuntListOutcome>;
+}
+
+export interface HuntListQuery {
+  /** Only this designer's. */
+  readonly owner?: string;
+  readonly status?: Status;
+  /** Text in the title, the join code or the id. */
+  readonly q?: string;
+  readonly limit: number;
+  /** The `next` of the page before. */
+  readonly cursor?: string;
+}
+
+export type HuntListOutcome =
+  | { readonly kind: 'page'; readonly hunts: readonly HuntListRow[]; readonly next: string | undefined }
+  | { readonly kind: 'bad_cursor' }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+export interface HuntListRow {
+  readonly hunt_id: number;
+  readonly title: string;
+  readonly status: Status;
+  readonly join_code: string;
+  readonly opens_at?: number;
+  readonly closes_at?: number;
+  readonly players: number;
+  readonly version: number;
+  readonly owner: string;
 }
 
 /** Reads a definition without holding up anybody else. Rejects with BUSY when too many wait to be read. */

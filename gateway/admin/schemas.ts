@@ -7,6 +7,8 @@ export const pointsMax = 1_000_000_000;
 export const reasonCharsMax = 500;
 export const announcementCharsMax = 500;
 export const playerNameCharsMax = 40;
+export const searchCharsMax = 120;
+const cursorCharsMax = 64;
 export const pageRowsMax = 1_000;
 export const pageRowsDefault = 100;
 export const eventsRowsMax = 5_000;
@@ -83,6 +85,28 @@ export const joinBody = z.object({
 
 export const createQuery = z.object({
   dry_run: z.enum(['true', 'false'], { message: 'dry_run must be true or false' }).optional(),
+});
+const statuses = ['draft', 'scheduled', 'open', 'paused', 'closed'] as const;
+/** Empty ones are as good as absent: a form sends them so. */
+export const listQuery = z.object({
+  status: z
+    .enum([...statuses, ''], { message: `status must be one of ${statuses.join(', ')}: choose one` })
+    .meta({ enum: [...statuses] })
+    .optional(),
+  q: z
+    .string()
+    .meta({ maxLength: searchCharsMax, description: 'Text in the title, the join code or the id' })
+    .superRefine((value, context) => {
+      const fault = textFault(value, { min: 0, max: searchCharsMax });
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+    })
+    .optional(),
+  limit: numeral('limit', 1, pageRowsMax).default(pageRowsDefault),
+  cursor: z
+    .string()
+    .max(cursorCharsMax, { message: 'must be the next of an earlier page' })
+    .meta({ description: 'The next of the page before' })
+    .optional(),
 });
 export const showQuery = z.object({ at_version: numeral('at_version', 1, Number.MAX_SAFE_INTEGER).optional() });
 export const eventsQuery = z.object({

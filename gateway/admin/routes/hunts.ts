@@ -1,16 +1,24 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { boardAnswer, createdAnswer, eventsAnswer, huntAnswer, publishedAnswer } from '../answer-schemas.ts';
+import {
+  boardAnswer,
+  createdAnswer,
+  eventsAnswer,
+  huntAnswer,
+  listAnswer,
+  publishedAnswer,
+} from '../answer-schemas.ts';
 import { parseDefinitionBodies } from '../body-parsers.ts';
 import { replyKeyed } from '../keyed-reply.ts';
 import { createHunt, type DefinitionSource, dryRun } from '../operations/create-hunt.ts';
+import { listHunts } from '../operations/list-hunts.ts';
 import type { Operations } from '../operations/operations.ts';
 import { publishDefinition, shadowPublish } from '../operations/publish-definition.ts';
 import { readEvents, showEvents } from '../operations/read-events.ts';
 import { exportCsv, scoreboard, showHunt, showOwn } from '../operations/read-hunt.ts';
 import { Problem } from '../problem.ts';
 import { creatorsDoor, designersDoor, inHunt, playersDoor } from '../request-context.ts';
-import { createQuery, eventsQuery, scoreboardQuery, showQuery } from '../schemas.ts';
+import { createQuery, eventsQuery, listQuery, scoreboardQuery, showQuery } from '../schemas.ts';
 
 function sourceOf(body: unknown): DefinitionSource {
   const source = body as DefinitionSource | undefined;
@@ -74,10 +82,32 @@ export const definitionRoutes =
     );
   };
 
-/** Reading one hunt. */
+/** Reading hunts. */
 export const huntRoutes =
   (ops: Operations): FastifyPluginAsyncZod =>
   async (app) => {
+    app.get(
+      '/v1/hunts',
+      {
+        config: { door: creatorsDoor },
+        schema: {
+          summary:
+            "A page of the caller's hunts, or of all for an operator, the newest first; some moments behind the log",
+          tags: ['hunts'],
+          querystring: listQuery,
+          response: { 200: listAnswer },
+        },
+      },
+      async (request, reply) => {
+        const { hunts, next } = await listHunts(
+          ops,
+          request.caller as NonNullable<typeof request.caller>,
+          request.query,
+        );
+        return await reply.send({ hunts, next: next ?? null });
+      },
+    );
+
     app.get(
       '/v1/hunts/:id',
       {
