@@ -9,7 +9,7 @@ import { nackReply } from '../act/reply.ts';
 import type { CallOutcome, Route } from '../act/route.ts';
 import { Buckets } from '../socket/bucket.ts';
 import { Tokens } from '../token/tokens.ts';
-import type { AdminPorts, Check, EventPage } from './ports.ts';
+import type { AdminPorts, Check, EventPage, HuntCatalog } from './ports.ts';
 
 interface Hunt {
   owner: string;
@@ -44,6 +44,8 @@ export class ScriptedWorld implements Route {
   /** Holds replies to submissions back until it resolves. */
   gate: Promise<void> = Promise.resolve();
   checks: Check[] = [{ name: 'log', ok: true }];
+  /** Undefined: no PostgreSQL. Read when the ports are made. */
+  catalog: HuntCatalog | undefined;
   readonly key = new Uint8Array(32).fill(5);
   readonly tokens = new Tokens(this.clock, systemRandom, { key: this.key });
   readonly players = new Buckets({ perSecond: 10, burst: 30 });
@@ -56,6 +58,7 @@ export class ScriptedWorld implements Route {
       random: systemRandom,
       route: this,
       tokens: this.tokens,
+      ...(this.catalog === undefined ? {} : { catalog: this.catalog }),
       metrics: new Registry(),
       journal: { error: (facts) => this.faults.push(facts) },
       shadowRun: async (huntId) => ({
