@@ -9,7 +9,8 @@ import type { AppendPacing } from '../event-log.ts';
 import type { Brokers } from './brokers.ts';
 import { recordValue } from './entry.ts';
 import { errorName, kafkaError, produce } from './requests.ts';
-import type { Sendable, SlotLane } from './slot-lane.ts';
+import type { SlotLane } from './slot-lane.ts';
+import type { Sendable } from './waiting-list.ts';
 
 const requestBytesMax = 512 * 1024;
 const requestRecordsMax = 1_000;

@@ -59,7 +59,8 @@ export function fold(state: FoldState, entry: Announcement | Batch | Aside): Fol
       return { term: entry.term, epoch: entry.epoch, owner: entry.owner, seq: 0, total: state.total };
     }
     case 'batch': {
-      if (entry.term !== state.term || entry.seq !== state.seq + 1) return state;
+      // Terms begin at 1: in a slot that nobody has taken no batch counts.
+      if (entry.term < 1 || entry.term !== state.term || entry.seq !== state.seq + 1) return state;
       const { term, epoch, owner, total } = state;
       return { term, epoch, owner, seq: entry.seq, total: total + entry.count };
     }

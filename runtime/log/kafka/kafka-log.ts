@@ -76,6 +76,10 @@ export class KafkaLog implements EventLog {
   readonly #random: Random;
   readonly #patienceMs: number;
   readonly #cancels: Cancel[];
+  readonly #tickMs: number;
+  #tickedMs: number;
+  /** Stands still while this process is stopped: who wakes up first learns what has happened, and then loses patience. */
+  #awakeMs = 0;
   #bytes = 0;
   #isLooking = false;
   #isClosed = false;
@@ -86,6 +90,8 @@ export class KafkaLog implements EventLog {
     this.#timers = timers;
     this.#random = random;
     this.#patienceMs = options.patienceMs ?? patienceMsDefault;
+    this.#tickMs = this.#patienceMs / patienceTicks;
+    this.#tickedMs = clock.monotonic();
     this.#brokers = new Brokers({
       brokers,
       topic: eventsTopic(options.prefix),
@@ -99,7 +105,7 @@ export class KafkaLog implements EventLog {
     this.#source = new Source({ brokers: this.#brokers, clock, timers, patienceMs: this.#patienceMs });
     this.#courier = new Courier({ brokers: this.#brokers, clock, timers });
     this.#cancels = [
-      timers.every(this.#patienceMs / patienceTicks, () => this.#checkPatience()),
+      timers.every(this.#tickMs, () => this.#tick()),
       timers.every(options.lookMs ?? lookMsDefault, () => void this.#look()),
     ];
   }
@@ -233,7 +239,7 @@ export class KafkaLog implements EventLog {
     let lane = this.#lanes.get(slot);
     if (lane === undefined) {
       lane = new SlotLane(reader, {
-        now: () => this.#clock.monotonic(),
+        now: () => this.#awakeMs,
         token: () => this.#random.token(tokenBytes),
         wants: (one) => this.#courier.wants(one),
         holds: (bytes) => {
@@ -251,7 +257,10 @@ export class KafkaLog implements EventLog {
     await this.#lanes.get(slot)?.settled((ms) => new Promise((resolve) => void this.#timers.after(ms, resolve)));
   }
 
-  #checkPatience(): void {
+  #tick(): void {
+    const now = this.#clock.monotonic();
+    this.#awakeMs += Math.min(now - this.#tickedMs, 2 * this.#tickMs);
+    this.#tickedMs = now;
     for (const lane of this.#lanes.values()) lane.checkPatience();
   }
 
