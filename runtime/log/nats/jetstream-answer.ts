@@ -1,0 +1,59 @@
+/** What JetStream answers to a publish and to its API, and which of its error codes mean what here. */
+
+/** The answer to a publish. */
+export interface PubAck {
+  readonly stream?: string;
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: ApiError;
+}
+
+export interface ApiError {
+  readonly code: number;
+  readonly err_code: number;
+  readonly description: string;
+}
+
+export class JetStreamError extends Error {
+  override readonly name = 'JetStreamError';
+  constructor(
+    message: string,
+    readonly code: number,
+  ) {
+    super(message);
+  }
+}
+
+export const jetStreamError = (what: string, { description, err_code }: ApiError): JetStreamError =>
+  new JetStreamError(`JetStream refused ${what}: ${description} (${err_code})`, err_code);
+
+export const errorCode = {
+  streamNotFound: 10059,
+  streamNameInUse: 10058,
+  jetStreamNotEnabled: 10076,
+  jetStreamNotEnabledForAccount: 10039,
+  noMessageFound: 10037,
+  sequenceNotFound: 10043,
+} as const;
+
+/** A conditional publish met another sequence than it expected. */
+export const wrongLastSequence = ({ err_code }: ApiError): boolean => err_code === 10071 || err_code === 10164;
+
+const fullCodes = new Set([
+  10002, // the account's limits
+  10023, // the server's limits
+  10028, // memory
+  10047, // storage
+]);
+const tooLargeCodes = new Set([
+  10054, // larger than the stream takes
+  10097, // header too large
+]);
+const storeFailed = 10077;
+
+/** Why a publish was surely not stored; undefined: that is not certain (a failing disk, a cluster between two leaders). */
+export function refusal({ err_code, description }: ApiError): 'full' | 'too_large' | undefined {
+  if (fullCodes.has(err_code) || (err_code === storeFailed && /^maximum (bytes|messages)/.test(description)))
+    return 'full';
+  return tooLargeCodes.has(err_code) ? 'too_large' : undefined;
+}

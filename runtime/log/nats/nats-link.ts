@@ -1,0 +1,270 @@
+/**
+ * One connection to NATS. Owns the client library's connection, its back-off and the judgement whether the server is there;
+ * knows nothing of what is asked. While the link is down nothing is published through it: the library would keep or drop
+ * it as it likes, so whoever asks something keeps it and sends it again after `up` (everything we send may be repeated).
+ *
+ * Its `awakeMs` is the clock of all patience here: it stands still while this process is stopped, so that who wakes up
+ * first reads what lies in its socket instead of giving up.
+ */
+import { type ConnectionOptions, connect, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import type { Cancel, Timers } from '../../kernel/timer.ts';
+import { LogUnavailableError } from '../event-log.ts';
+
+const backOffFirstMs = 20;
+const backOffMaxMs = 1_000;
+const dialMaxMs = 2_000;
+const tickMs = 100;
+/** The server is asked for a sign of life every so many ticks. */
+const beatTicks = 5;
+/** Nothing heard for this long although asked: the link is given up and dialled again. */
+const silentMaxMs = 4_000;
+
+export interface LinkOptions {
+  /** `nats://` or `tls://`, with `user:password@` or `token@` if need be. */
+  readonly servers: readonly string[];
+  /** How the server's monitoring calls this client. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** How long the first connection may take. */
+  readonly connectMs: number;
+}
+
+export type LinkState = { readonly kind: 'connecting' } | { readonly kind: 'up' } | { readonly kind: 'closed' };
+
+export interface LinkListener {
+  /** The server answers, and all subscriptions are in place; what was unanswered may be asked again. */
+  up?(): void;
+  down?(): void;
+  tick?(): void;
+}
+
+export class NatsLink {
+  #state: LinkState = { kind: 'up' };
+  readonly #listeners: LinkListener[] = [];
+  readonly #cancelTick: Cancel;
+  #lastTickMs: number;
+  #lastHeardMs: number;
+  #awakeMs = 0;
+  #heardAwakeMs = 0;
+  #redialledAwakeMs = 0;
+  #ticks = 0;
+  #isBeating = false;
+  #trouble = '';
+  #attempts = 0;
+
+  private constructor(
+    private readonly options: LinkOptions,
+    private readonly nc: NatsConnection,
+    backOff: BackOff,
+  ) {
+    this.#lastTickMs = this.#lastHeardMs = options.clock.monotonic();
+    backOff.attempts = () => this.#attempts;
+    this.#cancelTick = options.timers.every(tickMs, () => this.#tick());
+    void this.#follow();
+  }
+
+  /** Tries until `connectMs` have passed, then rejects with {@link LogUnavailableError}. */
+  static async open(options: LinkOptions): Promise<NatsLink> {
+    const { clock, timers, connectMs } = options;
+    const until = clock.monotonic() + connectMs;
+    const backOff = new BackOff(options.random);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return new NatsLink(options, await connect(connectionOptions(options, backOff)), backOff);
+      } catch (error) {
+        const wait = backOff.waitMs(attempt);
+        if (clock.monotonic() + wait > until)
+          throw new LogUnavailableError(`no NATS server answers at ${hosts(options.servers)}: ${textOf(error)}`);
+        await new Promise<void>((resolve) => timers.after(wait, resolve));
+      }
+    }
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+  get isUp(): boolean {
+    return this.#state.kind === 'up';
+  }
+  get awakeMs(): number {
+    return this.#awakeMs;
+  }
+  /** For how long, while this process was awake, the server was not heard. */
+  get silentMs(): number {
+    return this.#awakeMs - this.#heardAwakeMs;
+  }
+  /** Monotonic. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs;
+  }
+  /** What the server said last when something was wrong, as the end of a sentence. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+  /** What one message may take, with its headers. */
+  get payloadBytesMax(): number {
+    return this.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+  }
+  get serverVersion(): string {
+    return this.nc.info?.version ?? '';
+  }
+  get server(): string {
+    return hosts([this.nc.getServer() || (this.options.servers[0] ?? '')]);
+  }
+
+  /** In the order in which they came: who listens first is told first. */
+  listen(listener: LinkListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Only while the link is up. */
+  publish(subject: string, body: Uint8Array, reply: string, header?: Buffer): void {
+    if (header === undefined) this.nc.publish(subject, body, { reply });
+    else this.nc.publish(subject, body, { reply, headers: new RawHeader(header) as unknown as MsgHdrs });
+  }
+
+  /** Survives breaks. `onMessage` is called in the turn in which the message is read; what it throws is a fault of ours. */
+  subscribe(subject: string, onMessage: (message: Msg) => void): () => void {
+    const subscription = this.nc.subscribe(subject, {
+      callback: (error, message) => {
+        if (error !== null) {
+          this.#trouble = textOf(error);
+          return;
+        }
+        this.#heard();
+        try {
+          onMessage(message);
+        } catch (fault) {
+          // The library would end the connection for it.
+          queueMicrotask(() => {
+            throw fault;
+          });
+        }
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state.kind === 'closed') return;
+    this.#state = { kind: 'closed' };
+    this.#cancelTick();
+    await this.nc.close();
+  }
+
+  async #follow(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      if (this.#state.kind === 'closed') return;
+      if (status.type === 'disconnect') this.#down();
+      else if (status.type === 'reconnecting') this.#attempts++;
+      else if (status.type === 'reconnect') this.#up();
+      else if (status.type === 'error') this.#trouble = String(status.data);
+    }
+  }
+
+  #down(): void {
+    if (this.#state.kind !== 'up') return;
+    this.#state = { kind: 'connecting' };
+    for (const listener of this.#listeners) listener.down?.();
+  }
+
+  #up(): void {
+    this.#down();
+    this.#attempts = 0;
+    this.#trouble = '';
+    this.#state = { kind: 'up' };
+    this.#heard();
+    for (const listener of this.#listeners) listener.up?.();
+  }
+
+  #heard(): void {
+    this.#lastHeardMs = this.options.clock.monotonic();
+    this.#heardAwakeMs = this.#awakeMs;
+  }
+
+  #tick(): void {
+    const now = this.options.clock.monotonic();
+    this.#awakeMs += Math.min(now - this.#lastTickMs, 2 * tickMs);
+    this.#lastTickMs = now;
+    if (this.#state.kind === 'up' && ++this.#ticks % beatTicks === 0) this.#beat();
+    for (const listener of this.#listeners) listener.tick?.();
+  }
+
+  #beat(): void {
+    if (this.#isBeating) {
+      if (this.#awakeMs - Math.max(this.#heardAwakeMs, this.#redialledAwakeMs) > silentMaxMs) {
+        this.#trouble = `it did not answer for ${Math.round(this.silentMs)} ms`;
+        this.#redialledAwakeMs = this.#awakeMs;
+        void this.nc.reconnect();
+      }
+      return;
+    }
+    this.#isBeating = true;
+    this.nc
+      .flush()
+      .then(
+        () => this.#heard(),
+        () => undefined,
+      )
+      .finally(() => {
+        this.#isBeating = false;
+      });
+  }
+}
+
+/** Doubles with every failed attempt up to a cap, and spreads: a server that comes back is not stormed. */
+class BackOff {
+  attempts = (): number => 0;
+  constructor(private readonly random: Random) {}
+
+  waitMs(attempts = this.attempts()): number {
+    const most = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.min(attempts, 10));
+    return most * (0.5 + this.random.next() / 2);
+  }
+}
+
+/** All that the library asks of headers is to be encoded; building them through its own class costs more than the rest. */
+class RawHeader {
+  constructor(private readonly bytes: Buffer) {}
+  encode(): Uint8Array {
+    return this.bytes;
+  }
+}
+
+function connectionOptions(options: LinkOptions, backOff: BackOff): ConnectionOptions {
+  const { username, password } = new URL(options.servers[0] ?? 'nats://');
+  const login =
+    username === ''
+      ? {}
+      : password === ''
+        ? { token: decodeURIComponent(username) }
+        : { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
+  return {
+    servers: options.servers.map((server) => new URL(server).host),
+    name: options.name,
+    timeout: dialMaxMs,
+    maxReconnectAttempts: -1,
+    reconnectDelayHandler: () => backOff.waitMs(),
+    noAsyncTraces: true,
+    ...login,
+    ...(options.servers.some((server) => server.startsWith('tls:')) ? { tls: {} } : {}),
+  };
+}
+
+/** Without what nobody should read in a log. */
+const hosts = (servers: readonly string[]): string =>
+  servers.map((server) => (server.includes('://') ? new URL(server).host : server)).join(', ');
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The header of a message as text, '' if it has none. Decoding it through the library costs ten times as much. */
+export function headerBlock(message: Msg): string {
+  const { _msg: parsed, _rdata: bytes } = message as unknown as { _msg?: { hdr?: number }; _rdata?: Uint8Array };
+  if (parsed?.hdr === undefined || bytes === undefined) return message.headers?.toString() ?? '';
+  if (parsed.hdr <= 0) return '';
+  return Buffer.from(bytes.buffer, bytes.byteOffset, parsed.hdr).toString('latin1');
+}
