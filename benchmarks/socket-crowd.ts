@@ -37,6 +37,8 @@ export class SocketCrowd {
     private readonly hunts: readonly number[],
     private readonly latencies: Quantiles,
     private readonly treasures: number,
+    /** The highest seq that the players have used. */
+    private readonly seqUsed = 1,
   ) {}
 
   /** Opens sockets for players 0 .. `count` - 1; with `subscribe`, waits until each is live. */
@@ -60,7 +62,7 @@ export class SocketCrowd {
       skipUTF8Validation: true,
       headers: { authorization: `Bearer ${token}` },
     });
-    const seat: Seat = { socket, hunt, seq: 1, due: 0, waiting: [] };
+    const seat: Seat = { socket, hunt, seq: this.seqUsed, due: 0, waiting: [] };
     const awaited = Buffer.from(subscribe ? '"live"' : '"ready"');
     await within(
       `socket ${i} to be ${subscribe ? 'live' : 'ready'}`,

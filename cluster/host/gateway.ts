@@ -11,6 +11,7 @@ import { ShadowDesk } from '../../gateway/definition/shadow-desk.ts';
 import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
 import { routeUpgrades } from '../../gateway/socket/upgrade.ts';
+import { WaitingRoom } from '../../gateway/socket/waiting-room.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
@@ -109,6 +110,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
             createTlsServer({ ...options, ...tls }, listener) as unknown as Server,
         };
   const admin = await buildAdmin(operations, { origins: config.origins, webRoot: packagedWebRoot(), ...makeServer });
+  live.onRoom = WaitingRoom.before(admin.server, { timers, hasRoom: () => live.hasRoom }).look;
   routeUpgrades(admin.server, live);
   await admin.listen({ host: config.host, port: config.httpPort });
   const { buildIngest } = await import('../../gateway/ingest/ingest.ts');

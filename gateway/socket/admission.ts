@@ -44,6 +44,8 @@ export class Admission {
     private readonly timers: Timers,
     private readonly random: Random,
     private readonly handOver: (waiting: Waiting, done: () => void) => void,
+    /** Fewer are in here: another connection may come in. */
+    private readonly roomMade: () => void = () => {},
   ) {
     this.#addresses = new Buckets(config.addressRate);
   }
@@ -76,6 +78,11 @@ export class Admission {
     return undefined;
   }
 
+  /** Whether whoever is let in now would not only wait here. */
+  get hasRoom(): boolean {
+    return this.#waiting.length + this.#inHandshake < handshakesMax;
+  }
+
   /** Forgets those that wait; answers them. */
   clear(): Waiting[] {
     const waiting = this.#waiting;
@@ -103,6 +110,7 @@ export class Admission {
       this.#begin(next);
     }
     this.#schedule();
+    this.roomMade();
   };
 
   #begin(waiting: Waiting): void {
@@ -114,6 +122,7 @@ export class Admission {
       cancel();
       this.#inHandshake--;
       this.#schedule();
+      this.roomMade();
     };
     const cancel = this.timers.after(handshakeLeaseMs, done);
     this.handOver(waiting, done);

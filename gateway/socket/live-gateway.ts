@@ -98,12 +98,21 @@ export class LiveGateway {
       timers,
       random,
       (waiting, done) => void this.#shakeHands(waiting, done),
+      () => this.onRoom?.(),
     );
     this.#stopSweep = timers.every(sweepMs, () => this.#sweep());
   }
 
   get sockets(): number {
     return this.#sessions.size;
+  }
+
+  /** Called when {@link hasRoom} may have become true. */
+  onRoom: (() => void) | undefined;
+
+  /** Whether a new connection's handshake could begin at once. */
+  get hasRoom(): boolean {
+    return this.#admission.hasRoom;
   }
 
   /** For acts that come by HTTP or gRPC: takes one out of the bucket of the player's sockets. 0, or in how many ms to come again. */
