@@ -79,6 +79,7 @@ role('node', 'Run one node until SIGTERM.');
 role('gateway', 'Run one gateway until SIGTERM.');
 // `hunt log` is a role and `hunt log verify` a command: what stands behind `verify` belongs to it alone.
 const log = role('log', 'Run the embedded log process until SIGTERM.').enablePositionalOptions();
+role('projector', 'Run one projector until SIGTERM.');
 role('postgres', 'Run the embedded PostgreSQL until SIGTERM.');
 role('config', 'Print the effective configuration, secrets masked.').option('--json', 'as JSON');
 

@@ -20,6 +20,7 @@ export const v8Flags: Readonly<Partial<Record<PlannedRole, readonly string[]>>> 
   gateway: ['--max-semi-space-size=2'],
   node: ['--max-semi-space-size=2', '--heap-growing-percent=30'],
   log: ['--max-semi-space-size=4'],
+  projector: ['--max-semi-space-size=2'],
   postgres: ['--max-semi-space-size=1'],
 };
 
@@ -75,6 +76,7 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
     nodes.push(plan('node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
   const others: ChildPlan[] = [];
   if (pgPort > 0) others.push(plan('postgres', 'postgres', await inside('postgres', 7203)));
+  if (pgPort > 0 || config.pgUrl !== undefined) others.push(plan('projector', 'p1', await inside('p1', 7201)));
   return {
     log: config.profile === 'embedded' ? plan('log', 'log', await inside('log', 7100)) : undefined,
     nodes,

@@ -129,7 +129,8 @@ const schema = z.object({
   tokenKeyFile: text('a file with a key in base64url').optional(),
   tokenJwksFile: text('a file with a JSON Web Key Set').optional(),
   origins: list.pipe(z.array(origin)).default([]),
-  pgUrl: url(['postgres://', 'postgresql://']).optional(),
+  /** The primary and its standbys, in any order. */
+  pgUrl: list.pipe(z.array(url(['postgres://', 'postgresql://']))).optional(),
   pgPort: whole(0, 65_535, 'of the PostgreSQL of profile embedded; 0 = without one').default(7432),
   pgPasswordFile: text('a file with the password of the user in HUNT_PG_URL').optional(),
   redisUrl: url(['redis://', 'rediss://']).optional(),

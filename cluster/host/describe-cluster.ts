@@ -13,21 +13,24 @@ export interface NodeLoad {
 export class DescribedCluster {
   readonly #source: ViewSource;
   readonly #ask: AskInside;
+  readonly #lag: () => Promise<ClusterDescription['lag']>;
   readonly #hunts = new Map<string, number>();
 
-  constructor(source: ViewSource, ask: AskInside) {
+  constructor(source: ViewSource, ask: AskInside, lag: () => Promise<ClusterDescription['lag']>) {
     this.#source = source;
     this.#ask = ask;
+    this.#lag = lag;
   }
 
   async describe(): Promise<ClusterDescription> {
     const view = this.#source.view;
-    await Promise.all(
-      view.nodes
+    const [lag] = await Promise.all([
+      this.#lag(),
+      ...view.nodes
         .filter((node) => node.state === 'active' && node.http !== '')
         .map((node) => this.#load(node.id, node.http)),
-    );
-    return describe(view, (id) => this.#hunts.get(id) ?? 0);
+    ]);
+    return describe(view, lag, (id) => this.#hunts.get(id) ?? 0);
   }
 
   async #load(id: string, http: string): Promise<void> {
@@ -40,7 +43,7 @@ export class DescribedCluster {
   }
 }
 
-function describe(view: View, huntsOf: (id: string) => number): ClusterDescription {
+function describe(view: View, lag: ClusterDescription['lag'], huntsOf: (id: string) => number): ClusterDescription {
   return {
     cluster: view.cluster,
     profile: view.profile,
@@ -59,7 +62,7 @@ function describe(view: View, huntsOf: (id: string) => number): ClusterDescripti
     owners: view.owners.map((owner) => owner ?? ''),
     epochs: view.epochs,
     pins: {},
-    lag: { projection: { events: 0, seconds: 0, worst_slot: 0 } },
+    lag,
     operations: [],
   };
 }

@@ -17,6 +17,7 @@ import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
 import type { Config } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
+import { openGatewayStore } from './gateway-store.ts';
 import { grpcCredentials } from './grpc-credentials.ts';
 import { publicEvents, showEvent } from './hunt-events.ts';
 import { askInside } from './inside.ts';
@@ -86,6 +87,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const definitions = new DefinitionDesk(timers);
   const shadows = new ShadowDesk(backend.log, clock, timers);
   const scoreboards = scoreboardCache(context);
+  const store = await openGatewayStore(context, backend.log);
   const operations = operationsOf({
     clock,
     timers,
@@ -93,7 +95,10 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     route: router,
     tokens,
     events: new LogEventReader(backend.log, showEvent),
-    cluster: new DescribedCluster(viewLog, askInside(tokens, clock)),
+    cluster: new DescribedCluster(viewLog, askInside(tokens, clock), async () => ({
+      projection: await store.projectionLag(),
+    })),
+    ...(store.catalog === undefined ? {} : { catalog: store.catalog }),
     scoreboards,
     parseDefinition: definitions.parse,
     shadowRun: (huntId, definition) => shadows.run(huntId, definition),
@@ -136,6 +141,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
       ingest.forceShutdown();
       await admin.close();
       viewLog.close();
+      await store.close();
       await backend.close();
     },
   };

@@ -1,20 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from './config.ts';
 
-/** Where projections and lists are kept; undefined: nowhere, and there are no lists. Play needs none of it (I10). */
-export async function storeUrl(config: Config): Promise<string | undefined> {
-  if (config.pgUrl !== undefined) return withPassword(config.pgUrl, config.pgPasswordFile);
+/**
+ * Where projections and lists are kept: the primary and its standbys; undefined: nowhere, and there are no lists. Play needs
+ * none of it (I10).
+ */
+export async function storeUrls(config: Config): Promise<readonly string[] | undefined> {
+  if (config.pgUrl !== undefined) return config.pgUrl.map((url) => withPassword(url, config.pgPasswordFile));
   if (config.profile !== 'embedded' || config.pgPort === 0) return undefined;
   const { embeddedPostgresUrl } = await import('./embedded-postgres.ts');
-  return embeddedPostgresUrl({ dataDir: config.dataDir, host: loopback, port: config.pgPort });
+  return [embeddedPostgresUrl({ dataDir: config.dataDir, host: loopback, port: config.pgPort })];
 }
 
 /** The embedded PostgreSQL is this machine's alone, whatever the rest listens on. */
 export const loopback = '127.0.0.1';
 
 function withPassword(url: string, file: string | undefined): string {
-  if (file === undefined) return url;
   const address = new URL(url);
+  if (file === undefined || address.password !== '') return url;
   try {
     address.password = encodeURIComponent(readFileSync(file, 'utf8').trim());
   } catch (error) {

@@ -107,6 +107,7 @@ describe('hunt up', function () {
       'node n1 up 0',
       'node n2 up 0',
       'node n3 up 0',
+      'projector p1 up 0',
       'service postgres up 0',
     ]);
     for (const row of file.processes.filter(({ role }) => role === 'node')) assert.match(row.grpc ?? '', /:\d+$/);
@@ -160,7 +161,7 @@ describe('hunt up', function () {
     assert.match(stderr, /--port: port \d+ on 127\.0\.0\.1 is taken/);
   });
 
-  for (const name of ['n2', 'g1', 'log', 'postgres']) {
+  for (const name of ['n2', 'g1', 'log', 'postgres', 'p1']) {
     it(`starts ${name} again after SIGKILL, under the same name and ports`, async () => {
       const view = await viewOf(cluster);
       const before = cluster.kill(name);

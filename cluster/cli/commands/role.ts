@@ -24,6 +24,7 @@ export async function runRoleCommand(name: string, flags: Flags): Promise<void> 
 async function run(name: string, config: Config, warnings: readonly string[]): Promise<number> {
   if (name === 'node') return (await import('../../host/node.ts')).runNode(config, warnings);
   if (name === 'gateway') return (await import('../../host/gateway.ts')).runGateway(config, warnings);
+  if (name === 'projector') return (await import('../../host/projector.ts')).runProjector(config, warnings);
   if (name === 'postgres') return (await import('../../host/postgres.ts')).runPostgres(config, warnings);
   return (await import('../../host/log.ts')).runLog(config, warnings);
 }
