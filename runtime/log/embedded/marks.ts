@@ -1,7 +1,6 @@
 /**
- * Up to where each slot was trimmed, as a file beside the segments: one segment number a slot. Records of the slot in lower
- * segments have left the log, whether or not their bytes are still on the disk. A lost or damaged file shows again what was
- * trimmed and is still there; nothing is lost by that.
+ * Up to which position each slot may be let go of, as a file beside the segments. How far the log makes use of that, trim.ts
+ * says. A lost or damaged file shows again what was trimmed and is still there; nothing is lost by that.
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -9,7 +8,7 @@ import { slotCount } from '../../../proto/ids.ts';
 import { type Disk, readStart, replaceFile } from './disk.ts';
 
 export const marksName = 'marks';
-const marksMark = 'HUNTMRK1';
+const marksMark = 'HUNTMRK2';
 const bytesAll = 8 + slotCount * 8 + 4;
 
 /** Undefined: there are none, or they are damaged. */

@@ -80,14 +80,14 @@ export async function* openSegmentsReadOnly(
           const type = bytes[offset + at.type];
           const record = readRecord(bytes, offset);
           const slot = slotAt(bytes, offset);
-          if (number < (marks?.[slot] ?? 0)) return;
+          if (record.position < (marks?.[slot] ?? 0)) return;
           if (type === recordType.events) items.push({ kind: 'record', slot, record });
           else if (type === recordType.take)
             items.push({ kind: 'take', slot, epoch: record.epoch, position: record.position });
         },
         damagedRecord(_, offset) {
           const record = readRecord(bytes, offset);
-          if (number < (marks?.[slotAt(bytes, offset)] ?? 0)) return;
+          if (record.position < (marks?.[slotAt(bytes, offset)] ?? 0)) return;
           items.push({
             kind: 'damage',
             from: record.position,

@@ -25,7 +25,7 @@ import { type Lock, lockFolder } from './lock.ts';
 import { readMarks } from './marks.ts';
 import { Pages } from './pages.ts';
 import { Reader } from './reader.ts';
-import { segmentOf } from './record.ts';
+import { positionOf } from './record.ts';
 import { recover } from './recovery.ts';
 import { Requests } from './requests.ts';
 import { Segments, segmentBytesDefault, segmentBytesMin } from './segments.ts';
@@ -175,13 +175,13 @@ export class EmbeddedLogServer {
       (commit) => this.#committed(commit),
       (message) => logger.error({}, message),
     );
-    const marks = (await readMarks(disk, this.segments.folder)) ?? new Float64Array(slotCount).fill(base?.floor ?? 0);
+    const marks = (await readMarks(disk, this.segments.folder)) ?? lostMarks(base);
     this.#trim = new Trim(
       disk,
       this.segments,
       this.index,
       { marks, base },
-      () => segmentOf(this.#lane.end),
+      () => this.#lane.end,
       () => new Promise((resolve) => timers.after(trimPauseMs, resolve)),
       (message) => logger.error({}, message),
     );
@@ -350,3 +350,7 @@ export class EmbeddedLogServer {
 function* entriesOf(records: Committed['records']): Iterable<StreamEntry> {
   for (const record of records) if (record.source !== undefined && record.entry !== undefined) yield record.entry;
 }
+
+/** What the base says is gone, is gone for every slot. */
+const lostMarks = (base: Base | undefined): Float64Array =>
+  new Float64Array(slotCount).fill(base === undefined ? 0 : positionOf(base.floor, 0));

@@ -1,11 +1,12 @@
 /**
- * What has left the log. Owns the marks (up to which segment each slot was trimmed), the base (what outlives the segments
- * that are gone), and the removal of segments.
+ * What has left the log. Owns the marks (up to which position each slot may be let go of), the base (what outlives the
+ * segments that are gone), and the removal of segments.
  *
- * A trim counts when its mark is on the disk: reads skip what lies before it from then on. A segment is removed later, when
- * every slot was trimmed beyond it, in this order: the index is beyond it, the base says what must outlive it, the file goes.
- * So whatever a crash leaves is either still in the log or in the base, and I2 (heads) and the epochs need no segment that
- * is gone. That what is trimmed is in the archive is the caller's affair (I8).
+ * A trim counts when its mark is on the disk. From then on the slot begins with the segment of its first record that is to
+ * be kept, or, if none is, with the segment that is appended to; so a slot that falls silent holds nobody up. A segment is
+ * removed when no slot begins before its end, in this order: the index is beyond it, the base says what must outlive it, the
+ * file goes. So whatever a crash leaves is either still in the log or in the base, and I2 (heads) and the epochs need no
+ * segment that is gone. That what is trimmed is in the archive is the caller's affair (I8).
  */
 import { slotCount } from '../../../proto/ids.ts';
 import { LogUnavailableError } from '../event-log.ts';
@@ -23,12 +24,15 @@ const roundHeadsMax = 200_000;
 const looksPerStep = 500;
 
 export interface TrimStart {
+  /** By slot: the position before which it may be let go of. */
   readonly marks: Float64Array;
   readonly base: Base | undefined;
 }
 
 export class Trim {
   readonly #marks: Float64Array;
+  /** By slot: the segment that it begins with; 0 for one that was never trimmed. Only rises. */
+  readonly #begins = new Float64Array(slotCount);
   #base: Base;
   /** Marks that were asked for; they count once they are written. */
   readonly #wanted: Float64Array;
@@ -43,20 +47,30 @@ export class Trim {
     private readonly segments: Segments,
     private readonly index: IndexStore,
     start: TrimStart,
-    /** The segment that is appended to. */
-    private readonly active: () => number,
+    /** Where appending goes on. */
+    private readonly end: () => number,
     private readonly pause: Pause,
     private readonly onTrouble: (message: string) => void,
   ) {
     this.#marks = start.marks;
     this.#wanted = Float64Array.from(start.marks);
     this.#base = start.base ?? emptyBase();
+    for (let slot = 0; slot < slotCount; slot++) this.#begin(slot);
   }
 
   /** Records of the slot before this position are gone. Begins a segment; 0 for a slot that was never trimmed. */
   below(slot: number): number {
+    const first = this.#begins[slot] as number;
+    return first === 0 ? 0 : positionOf(first, 0);
+  }
+
+  /** Makes use of the slot's mark as far as whole segments go. */
+  #begin(slot: number): void {
     const mark = this.#marks[slot] as number;
-    return mark === 0 ? 0 : positionOf(mark, 0);
+    if (mark === 0) return;
+    const first = this.index.slots.first(slot, mark);
+    const begins = segmentOf(first ?? this.end());
+    this.#begins[slot] = Math.max(begins, this.#begins[slot] as number);
   }
 
   /** The first record of the slot that is kept; its end if none is, 0 if it was never trimmed. */
@@ -72,7 +86,8 @@ export class Trim {
 
   /** Resolves with the first record that is kept, once that is durable. Keeps the whole segment that holds `before`. */
   async trim(slot: number, before: number): Promise<number> {
-    const mark = Math.min(segmentOf(before), this.active());
+    // What is appended later was not meant.
+    const mark = Math.min(before, this.end());
     this.#wanted[slot] = Math.max(mark, this.#wanted[slot] as number);
     try {
       while (mark > (this.#marks[slot] as number)) {
@@ -84,6 +99,7 @@ export class Trim {
     } catch (error) {
       throw new LogUnavailableError(`the trim cannot be written down: ${(error as Error).message}`);
     }
+    this.#begin(slot);
     this.sweep();
     return this.oldest(slot);
   }
@@ -117,8 +133,9 @@ export class Trim {
 
   /** The first segment that some slot still needs, or that the index does not have whole. */
   #removable(): number {
-    let floor = Math.min(segmentOf(this.index.checkpointed), this.active(), this.#stuckAt);
+    let floor = Math.min(segmentOf(this.index.checkpointed), segmentOf(this.end()), this.#stuckAt);
     for (let slot = 0; slot < slotCount; slot++) {
+      this.#begin(slot);
       const first = this.index.slots.first(slot, this.below(slot));
       if (first !== undefined) floor = Math.min(floor, segmentOf(first));
     }
