@@ -66,7 +66,7 @@ export class ClusterProcess extends ClusterApi {
   }
 
   /** Outside the embedded profile `hunt up` makes no key: who runs it brings one. */
-  #bringKey(): Readonly<Record<string, string>> {
+  bringKey(): Readonly<Record<string, string>> {
     const { HUNT_PROFILE: profile = 'embedded' } = this.options.env ?? {};
     if (profile === 'embedded') return {};
     const file = join(this.dataDir, 'token.key');
@@ -97,7 +97,7 @@ export class ClusterProcess extends ClusterApi {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...inheritedEnv,
-        ...this.#bringKey(),
+        ...this.bringKey(),
         ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
         ...env,
       },

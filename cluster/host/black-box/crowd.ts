@@ -17,6 +17,8 @@ export interface Member {
   readonly hunt: NewHunt;
   readonly player: SteadfastPlayer;
   readonly ackedAt: number[];
+  /** From the first sending of each action to its ack. */
+  readonly waits: { readonly seq: number; readonly ackedAt: number; readonly ms: number }[];
 }
 
 const flowers = 16;
@@ -39,7 +41,7 @@ export class Crowd {
     const crowd = new Crowd(cluster, everyMs);
     for (let h = 0; h < hunts; h++) {
       const hunt = await cluster.createHunt(meadow(flowers));
-      for (let p = 0; p < perHunt; p++) crowd.#add(hunt, `p${p}`, p % 2 === 0 ? 'json' : 'msgpack');
+      for (let p = 0; p < perHunt; p++) crowd.#add(hunt, `h${h}p${p}`, p % 2 === 0 ? 'json' : 'msgpack');
     }
     for (const { player } of crowd.members) {
       await player.live();
@@ -50,8 +52,10 @@ export class Crowd {
     return crowd;
   }
 
+  /** The name is nobody else's: a player has one bucket for all of its hunts. */
   #add(hunt: NewHunt, name: string, codec: 'json' | 'msgpack'): void {
     const ackedAt: number[] = [];
+    const waits: Member['waits'] = [];
     let urls = this.cluster.sockets;
     const player = new SteadfastPlayer({
       urls: () => {
@@ -66,9 +70,12 @@ export class Crowd {
       player: name,
       hunt: hunt.hunt_id,
       codec,
-      onAck: () => ackedAt.push(performance.now()),
+      onAck: (ms, seq) => {
+        ackedAt.push(performance.now());
+        waits.push({ seq, ackedAt: performance.now(), ms });
+      },
     });
-    this.members.push({ hunt, player, ackedAt });
+    this.members.push({ hunt, player, ackedAt, waits });
   }
 
   async #play({ player }: Member, index: number): Promise<void> {
@@ -89,6 +96,22 @@ export class Crowd {
       ),
     );
     return Math.max(...(await Promise.all(waits))) - since;
+  }
+
+  /** The longest that anybody waited for an ack that came after `since` (performance.now), and what else it was told meanwhile. */
+  longestWaitSince(since: number): { readonly ms: number; readonly told: string } {
+    let longest = { ms: 0, told: '' };
+    for (const { hunt, player, waits } of this.members)
+      for (const { ackedAt, ms, seq } of waits)
+        if (ackedAt >= since && ms > longest.ms) {
+          const entry = player.ledger[seq - 1];
+          const replies = JSON.stringify(entry?.replies);
+          longest = {
+            ms,
+            told: `${entry?.player} in hunt ${hunt.hunt_id}, seq ${seq}, replies ${replies}, ${player.reconnects} reconnects, ${player.errs.slice(-2).join('; ')}`,
+          };
+        }
+    return longest;
   }
 
   /** Ends the load, waits for every answer, and judges everything: nothing lost or doubled, nobody refused, no hole on any wire. */

@@ -21,7 +21,7 @@ export interface SteadfastOptions {
   readonly mode?: Mode;
   readonly inFlightMax?: number;
   /** Called at every first ack, with the time from the first sending to it. */
-  readonly onAck?: (ms: number) => void;
+  readonly onAck?: (ms: number, seq: number) => void;
 }
 
 interface Open {
@@ -155,7 +155,7 @@ export class SteadfastPlayer {
     }
     open.cancelResend();
     this.#open.delete(reply.seq);
-    if (reply.t === 'ack') this.options.onAck?.(performance.now() - open.since);
+    if (reply.t === 'ack') this.options.onAck?.(performance.now() - open.since, reply.seq);
     open.done(reply);
   }
 
