@@ -127,6 +127,13 @@ export const park = (parked: Parked): Statement => ({
   ],
 });
 
+/** One row if the hunt is still parked under that generation: whoever rebuilds it has come to `version`. */
+export const holdParked = (huntId: number, generation: number, version: number): Statement => ({
+  name: 'parked_hold',
+  text: 'UPDATE projection_parked SET version = $4 WHERE slot_key = $1 AND hunt_id = $2 AND generation = $3',
+  values: [slotKeyOfHunt(huntId), huntId, generation, version],
+});
+
 /** One row if the hunt is still parked under that generation. */
 export const unpark = (huntId: number, generation: number): Statement => ({
   name: 'parked_drop',

@@ -7,7 +7,7 @@ import type { HuntFold } from './hunt-fold.ts';
  */
 export const huntCacheBytesMax = 96 * 1024 * 1024;
 /** One hunt with more keeps its header alone. */
-const huntBytesMax = huntCacheBytesMax / 4;
+export const huntBytesMax = huntCacheBytesMax / 4;
 
 export class HuntCache {
   readonly #hunts = new Map<number, { readonly fold: HuntFold; readonly bytes: number }>();

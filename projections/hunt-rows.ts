@@ -253,6 +253,12 @@ export const readListed = (slot: Slot, huntIds: readonly number[]): Statement =>
   values: [slotKeyOf(slot), huntIds],
 });
 
+export const countSnapshots = (slot: Slot): Statement => ({
+  name: 'hunt_snapshot_count',
+  text: 'SELECT count(*) AS hunts FROM hunt_snapshot WHERE slot_key = $1',
+  values: [slotKeyOf(slot)],
+});
+
 const huntTables = ['hunt_snapshot', 'hunt_player', 'hunt_treasure'] as const;
 
 /** What an earlier generation left behind in a slot, or in one hunt of it, and the rebuild did not write again. */

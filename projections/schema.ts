@@ -20,7 +20,7 @@ export interface Schema {
 export interface SchemaOptions {
   /** Names the log that the rows are made from: positions mean nothing in another. */
   readonly log?: string;
-  /** The tables may have been made from another log: a rebuild of everything follows. */
+  /** The tables may have been made from another log, since a rebuild of everything follows: the next projector names it. */
   readonly adopt?: boolean;
 }
 
@@ -143,13 +143,17 @@ async function nextGeneration(connection: Connection): Promise<number> {
 }
 
 async function verifyLog(connection: Connection, { log, adopt }: SchemaOptions): Promise<void> {
+  if (adopt === true) {
+    await connection.one({ text: 'UPDATE projection_schema SET log = NULL', values: [] });
+    return;
+  }
   if (log === undefined) return;
   const { rows } = await connection.one({ text: 'SELECT log FROM projection_schema WHERE step = 1', values: [] });
   const known = rows[0]?.log;
   if (known === log) return;
-  if (known !== null && adopt !== true)
+  if (known !== null)
     throw new SchemaFault(
-      `these tables were made from the log ${String(known)}, and this is ${log}: give each its own database, or make them anew with "hunt projections rebuild --all"`,
+      `these tables were made from the log "${String(known)}", and this is "${log}": give each its own database, or make them anew with "hunt projections rebuild --all"`,
     );
   await connection.one({ text: 'UPDATE projection_schema SET log = $1', values: [log] });
 }

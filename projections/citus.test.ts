@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { MemoryLog } from '../runtime/log/memory/memory-log.ts';
+import { Connection } from './connection.ts';
+import { dump, LoggedHunt, projectorOf, settled, sql } from './projections.fixture.ts';
+import { ensureSchema } from './schema.ts';
+import type { Statement } from './statement.ts';
+import { label, onCatalog, onHunts } from './statements.fixture.ts';
+
+describe('the projections on Citus', () => {
+  const url = process.env.HUNT_TEST_CITUS_URL;
+  const schema = `projections_${process.pid}`;
+  let connection: Connection;
+  before(async function () {
+    if (url === undefined || url === '') {
+      console.error('skipped: the projections on Citus: HUNT_TEST_CITUS_URL names no server');
+      this.skip();
+    }
+    this.timeout(120_000);
+    const admin = await Connection.open({ url });
+    await admin.one({ text: `CREATE SCHEMA ${schema}`, values: [] });
+    admin.close();
+    const own = new URL(url);
+    own.searchParams.set('options', `-c search_path=${schema}`);
+    connection = await Connection.open({ url: own.href });
+    assert.equal((await ensureSchema(connection)).citus, true);
+  });
+  after(async function () {
+    this.timeout(120_000);
+    await connection?.one({ text: `DROP SCHEMA ${schema} CASCADE`, values: [] }, { answerMs: 100_000 });
+    connection?.close();
+  });
+
+  it('write and read hunts by statements of one task on one shard', async () => {
+    for (const [name, make] of Object.entries(onHunts))
+      for (const statement of make()) {
+        await connection.one(statement);
+        const { rows } = await connection.one({ text: `EXPLAIN (COSTS OFF) ${literal(statement)}`, values: [] });
+        const plan = rows.map((row) => String(Object.values(row)[0])).join('\n');
+        assert.match(plan, /Task Count: 1\b/, `${name}: ${label(statement)}\n${plan}`);
+      }
+  });
+
+  it('keep the list in one table of one place', async () => {
+    for (const [name, make] of Object.entries(onCatalog))
+      for (const statement of make()) {
+        await connection.one(statement);
+        const { rows } = await connection.one({ text: `EXPLAIN (COSTS OFF) ${literal(statement)}`, values: [] });
+        const plan = rows.map((row) => String(Object.values(row)[0])).join('\n');
+        assert.doesNotMatch(plan, /Task Count: (?!1\b)|repartition/i, `${name}: ${plan}`);
+      }
+  });
+
+  it('have a schema that may be made and verified again and again', async () => {
+    assert.deepEqual(await ensureSchema(connection), { citus: true, trigrams: true, made: false });
+  });
+});
+
+/** The statement with its values written into it. */
+function literal({ text, values }: Statement): string {
+  return text.replace(/\$(\d+)/g, (_, number: string) => literalOf(values[Number(number) - 1]));
+}
+function literalOf(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Buffer.isBuffer(value)) return `'\\x${value.toString('hex')}'`;
+  if (Array.isArray(value))
+    return `ARRAY[${value.map(literalOf).join(', ')}]::${typeof value[0] === 'number' ? 'bigint' : 'text'}[]`;
+  return `'${String(value).replaceAll("'", "''")}'`;
+}
