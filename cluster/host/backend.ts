@@ -1,16 +1,23 @@
-import { systemClock } from '../../runtime/kernel/clock.ts';
-import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
+/**
+ * Log, feed and pages of the configured profile, as one process holds them; the archive behind the log.
+ *
+ * What the servers really are is judged here, at the start of every process: what is wrong for good is a fault of the
+ * configuration and says so, what is merely not up yet is waited for.
+ */
+import { join } from 'node:path';
+import type { Archive } from '../../runtime/log/archive/archive.ts';
+import { ArchivedLog } from '../../runtime/log/archive/archived-log.ts';
+import { FolderArchive } from '../../runtime/log/archive/folder-archive.ts';
 import type { EventLog } from '../../runtime/log/event-log.ts';
 import type { Feed } from '../../runtime/log/feed.ts';
 import type { PageStore } from '../../runtime/log/page-store.ts';
-import { type Config, ConfigError } from './config.ts';
-import { logSocket } from './run-folder.ts';
+import type { Config } from './config.ts';
 
-/** How long a process waits for the log at its start, before it gives up and is started again. */
-const connectMs = 15_000;
+/** How long a process waits for the log's servers at its start, before it gives up and is started again. */
+export const connectMs = 15_000;
 
-/** Log, feed and pages of a profile, as one process holds them. */
-export interface Backend {
+/** What a profile has of its own. */
+export interface ProfileBackend {
   readonly log: EventLog;
   readonly feed: Feed;
   readonly pages: PageStore;
@@ -19,34 +26,39 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-export async function connectBackend(config: Config): Promise<Backend> {
-  if (config.profile !== 'embedded')
-    throw new ConfigError([`profile ${config.profile} is not in this release: choose embedded`]);
-  const log = new EmbeddedLog({ socketPath: logSocket(config.dataDir) });
-  try {
-    await firstAnswer(log);
-  } catch (error) {
-    await log.close();
-    throw error;
-  }
-  return {
-    log,
-    feed: log,
-    pages: log,
-    state: () => ({ up: log.state.kind === 'up', lastHeardMs: log.lastHeardMs }),
-    close: () => log.close(),
-  };
+export interface Backend extends ProfileBackend {
+  /** The log with the archive behind it: what everybody reads. */
+  readonly log: EventLog;
+  /** The log without: the archiver's. */
+  readonly own: EventLog;
+  readonly archive: Archive;
 }
 
-/** The log may be starting itself: calls fail after its own patience, the start has more. */
-async function firstAnswer(log: EmbeddedLog): Promise<void> {
-  const until = systemClock.monotonic() + connectMs;
-  for (;;) {
-    try {
-      await log.head({ kind: 'cluster', id: 0 });
-      return;
-    } catch (error) {
-      if (systemClock.monotonic() > until) throw error;
-    }
+/** Where what the servers are is told: a pino logger, or `hunt up` itself. */
+export interface BackendJournal {
+  info(facts: object, sentence: string): void;
+  warn(facts: object, sentence: string): void;
+}
+
+/** Throws ConfigError for what does not get better by waiting, and something else for what may. */
+export async function connectBackend(config: Config, journal: BackendJournal): Promise<Backend> {
+  const { log, ...profile } = await connectProfile(config, journal);
+  const archive = new FolderArchive(archiveFolder(config));
+  const archived = new ArchivedLog(log, archive, (damage) => journal.warn({ damage }, 'the archive is damaged'));
+  return { ...profile, log: archived, own: log, archive };
+}
+
+/** Of that profile alone: a position means nothing in another one's log. */
+export const archiveFolder = (config: Config): string => join(config.archiveDir, config.profile);
+
+/** Loaded as needed: nine embedded nodes have no use for the clients of NATS and Kafka. */
+async function connectProfile(config: Config, journal: BackendJournal): Promise<ProfileBackend> {
+  switch (config.profile) {
+    case 'embedded':
+      return (await import('./embedded-backend.ts')).connectEmbedded(config);
+    case 'nats':
+      return (await import('./nats-backend.ts')).connectNats(config, journal);
+    case 'kafka':
+      return (await import('./kafka-backend.ts')).connectKafka(config, journal);
   }
 }

@@ -30,6 +30,7 @@ export interface Rate {
 const nodesMax = 64;
 const gatewaysMax = 64;
 const keyBytesMin = 32;
+const minBytes = 1_048_576;
 
 const text = (remedy: string) =>
   z
@@ -138,6 +139,8 @@ const schema = z.object({
   natsUrl: list.pipe(z.array(url(['nats://', 'tls://']))).optional(),
   kafkaBrokers: list.pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'each must be host:port'))).optional(),
   natsReplicas: whole(1, 5, 'copies of each stream: 3 in production, 1 on a single server').optional(),
+  natsLogBytes: whole(minBytes, Number.MAX_SAFE_INTEGER, 'bytes that the log may take on the NATS servers').optional(),
+  natsPageBytes: whole(minBytes, Number.MAX_SAFE_INTEGER, 'bytes that player pages may take there').optional(),
   kafkaReplication: whole(1, 9, 'copies of each partition: 3 in production, 1 on a single broker').optional(),
   archiveDir: text('a folder that every process of the cluster reaches').optional(),
   logKeep: duration.default(24 * 3_600_000),
@@ -304,6 +307,8 @@ function conflicts(role: Role, values: Parsed): string[] {
   if (values.profile === 'kafka' && role !== 'client') {
     if (values.natsUrl === undefined)
       faults.push('profile kafka needs HUNT_NATS_URL (the relay and the view live there)');
+    if (values.cluster.includes(':'))
+      faults.push('HUNT_CLUSTER must have no colon in profile kafka: topics bear that name, and may have none');
     if (values.kafkaBrokers === undefined)
       faults.push('profile kafka needs HUNT_KAFKA_BROKERS: give host:port of its brokers');
   }

@@ -16,7 +16,7 @@ async function startProjector({ config, clock, random, timers, logger, registry 
   const pgUrls = await storeUrls(config);
   if (pgUrls === undefined)
     throw new ConfigError(['HUNT_PG_URL is missing: a projector needs a PostgreSQL to write to']);
-  const backend = await connectBackend(config);
+  const backend = await connectBackend(config, logger);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const lineage = await lineageOf(viewLog);
   const projector = new Projector({

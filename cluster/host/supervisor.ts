@@ -191,7 +191,10 @@ export class Supervisor {
 
   async #form(): Promise<void> {
     const { clock, random, timers } = this.#ports;
-    this.#backend = await connectBackend(this.#config);
+    this.#backend = await connectBackend(this.#config, {
+      info: (_facts, sentence) => this.#ports.say(sentence),
+      warn: (_facts, sentence) => this.#ports.say(sentence),
+    });
     const viewLog = await ViewLog.open({ log: this.#backend.log, feed: this.#backend.feed, clock, random, timers });
     this.#viewLog = viewLog;
     viewLog.onChange(() => this.#changed());
