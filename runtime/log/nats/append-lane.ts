@@ -16,9 +16,10 @@ import type { AppendOutcome, AppendPacing } from '../event-log.ts';
 import { type Append, AppendChain, appendHeader, fits, neverSent, tipAfter } from './append-chain.ts';
 import type { Inbox } from './inbox.ts';
 import { type PubAck, refusal, wrongLastSequence } from './jetstream-answer.ts';
+import type { LogGauge } from './log-gauge.ts';
 import type { Names } from './names.ts';
 import type { NatsLink } from './nats-link.ts';
-import { nobodyListens } from './requests.ts';
+import { nobodyAnswers } from './requests.ts';
 import type { SlotRegister } from './slot-register.ts';
 import { headOf, recordOf, type StoredMessages, type StoredRecord } from './stored-messages.ts';
 import type { Tip, Tips } from './tips.ts';
@@ -31,6 +32,8 @@ const overheadBytes = 500;
 const underWayMax = 1_024;
 /** What the headers of a record take at most; the server counts them with the payload. */
 const headerBytesMax = 1_024;
+/** What a record takes in the log beside its bytes, about. */
+const storedOverheadBytes = 250;
 /** No answer for so long, though the link is up: the append or its answer was lost. */
 const sendAgainMs = 2_000;
 /** Nobody listened, or JetStream was not able to at the moment. */
@@ -43,6 +46,7 @@ export interface AppendLaneParts {
   readonly messages: StoredMessages;
   readonly takes: SlotRegister;
   readonly tips: Tips;
+  readonly gauge: LogGauge;
   readonly timers: Timers;
   readonly random: Random;
   readonly patienceMs: number;
@@ -111,12 +115,16 @@ export class AppendLane implements AppendPacing {
   }
 
   #refusal(bytes: number): AppendOutcome | undefined {
-    const { link, patienceMs } = this.parts;
+    const { link, patienceMs, gauge } = this.parts;
     if (this.#isClosed) return { kind: 'refused', reason: 'busy', message: 'the log was closed here' };
     const most = link.payloadBytesMax - headerBytesMax;
     if (bytes > most) {
       const message = `a record of ${bytes} bytes (at most ${most}, by max_payload of the NATS server): append in smaller turns`;
       return { kind: 'refused', reason: 'too_large', message };
+    }
+    if (gauge.isFull) {
+      const message = `the log holds ${gauge.bytes} bytes (at most ${gauge.bytesMax}): archive and trim it, or give it more`;
+      return { kind: 'refused', reason: 'full', message };
     }
     if (!link.isUp && link.silentMs >= patienceMs)
       return { kind: 'refused', reason: 'busy', message: neverSent(this.#away()) };
@@ -198,12 +206,12 @@ export class AppendLane implements AppendPacing {
   }
 
   #answered(chain: AppendChain, { data }: Msg): void {
-    const { link, tips } = this.parts;
+    const { link, tips, gauge } = this.parts;
     const { first } = chain;
     first.isUnanswered = false;
     if (data.byteLength === 0) {
       // This time it was surely not stored.
-      first.trouble = nobodyListens(chain.subject, link.server).message;
+      first.trouble = nobodyAnswers(chain.subject, link.server).message;
       first.againMs = link.awakeMs + sendAgainSoonMs;
       return;
     }
@@ -211,6 +219,7 @@ export class AppendLane implements AppendPacing {
     const { error, seq = 0 } = JSON.parse(text) as PubAck;
     if (error === undefined) {
       tips.saw(chain.subject, tipAfter(first, seq));
+      gauge.appended(first.bytes.byteLength + storedOverheadBytes);
       this.#land(chain);
       this.#settle(chain, { kind: 'appended', position: seq as Position });
     } else if (wrongLastSequence(error)) void this.#look(chain);

@@ -25,6 +25,7 @@ import { Inbox } from './inbox.ts';
 import { JetStreamApi } from './jetstream-api.ts';
 import { Landmarks } from './landmarks.ts';
 import { LiveTail } from './live-tail.ts';
+import { LogGauge } from './log-gauge.ts';
 import { Names } from './names.ts';
 import { NatsFeed } from './nats-feed.ts';
 import { NatsLink } from './nats-link.ts';
@@ -34,7 +35,7 @@ import { judgeServer, type ServerJudgement } from './server-check.ts';
 import { SlotReader } from './slot-reader.ts';
 import { SlotRegister } from './slot-register.ts';
 import { type Reading, StoredMessages } from './stored-messages.ts';
-import { NatsServerError, prepareStreams, type StreamOptions } from './stream-config.ts';
+import { logBytesMaxDefault, NatsServerError, prepareStreams, type StreamOptions } from './stream-config.ts';
 import { readBytesDefault, StreamReader } from './stream-reader.ts';
 import { Tips } from './tips.ts';
 import { Trim } from './trim.ts';
@@ -150,6 +151,7 @@ export async function connectNatsLog(options: NatsLogOptions): Promise<NatsLog> 
 
 export class NatsLog implements EventLog, Feed, PageStore {
   readonly #takes: SlotRegister;
+  readonly #gauge: LogGauge;
   readonly #lane: AppendLane;
   readonly #reader: StreamReader;
   readonly #slotReader: SlotReader;
@@ -174,7 +176,8 @@ export class NatsLog implements EventLog, Feed, PageStore {
     const trims = new SlotRegister('trim', names, link, requests, registered);
     const consumers = new Consumers(link, api, timers, names.log);
     this.#takes = takes;
-    this.#lane = new AppendLane({ ...parts, messages, takes });
+    this.#gauge = new LogGauge(link, api, names.log, options.logBytesMax ?? logBytesMaxDefault);
+    this.#lane = new AppendLane({ ...parts, messages, takes, gauge: this.#gauge });
     this.#reader = new StreamReader({ ...parts, messages, trims });
     this.#tail = new LiveTail(names, link, api);
     this.#slotReader = new SlotReader({ ...parts, trims, tail: this.#tail, consumers });
@@ -201,7 +204,7 @@ export class NatsLog implements EventLog, Feed, PageStore {
     const { link } = this.line;
     while (link.isUp) {
       try {
-        await this.#takes.refresh();
+        await Promise.all([this.#takes.refresh(), this.#gauge.ask()]);
         if (link.isUp) this.#lane.open();
         return;
       } catch {
@@ -265,8 +268,9 @@ export class NatsLog implements EventLog, Feed, PageStore {
   }
 
   /** Frees the space of what all slots have let go of; begun by every trim, awaited by who needs to know. */
-  removeTrimmed(): Promise<void> {
-    return this.#trim.remove();
+  async removeTrimmed(): Promise<void> {
+    await this.#trim.remove();
+    await this.#gauge.ask();
   }
 
   subscribe(stream: StreamId, listener: FeedListener): Promise<Subscription> {

@@ -13,6 +13,8 @@ const waitingMax = 20_000;
 const waitingBytesMax = 128 * 1024 * 1024;
 /** No answer for so long, though the link is up: the question or its answer was lost. */
 const askAgainMs = 2_000;
+/** A server that was not heard for so long cannot be said to be there. */
+const silentMs = 1_500;
 /** Nobody listened: a server that has just started listens soon. */
 const nobodyAgainMs = 100;
 
@@ -39,8 +41,6 @@ interface Flying {
   readonly reply: string;
   readonly sinceMs: number;
   againMs: number;
-  /** The server said that nobody listens there. */
-  isUnheard: boolean;
 }
 
 export class Requests {
@@ -85,7 +85,7 @@ export class Requests {
     while (this.link.isUp && this.#flying.size < flyingMax && sent < this.#waiting.length) {
       const { question, sinceMs } = this.#waiting[sent++] as { question: Question; sinceMs: number };
       const reply: string = this.inbox.open((message) => this.#answered(reply, message));
-      const flying = { question, reply, sinceMs, againMs: 0, isUnheard: false };
+      const flying = { question, reply, sinceMs, againMs: 0 };
       this.#flying.set(reply, flying);
       this.#send(flying);
     }
@@ -103,8 +103,7 @@ export class Requests {
     if (flying === undefined) return;
     const header = headerBlock(message);
     const status = statusOf(header);
-    flying.isUnheard = status === noResponders;
-    if (flying.isUnheard) {
+    if (status === noResponders) {
       flying.againMs = this.link.awakeMs + nobodyAgainMs;
       return;
     }
@@ -133,7 +132,9 @@ export class Requests {
       if (now - flying.sinceMs >= patienceMs) {
         this.#forget(flying);
         flying.question.reject(
-          flying.isUnheard ? nobodyListens(flying.question.subject, this.link.server) : this.#away(),
+          this.link.isUp && this.link.silentMs < silentMs
+            ? nobodyAnswers(flying.question.subject, this.link.server)
+            : this.#away(),
         );
       } else if (this.link.isUp && now >= flying.againMs) this.#send(flying);
     }
@@ -154,11 +155,7 @@ export class Requests {
   #away(): LogUnavailableError {
     const { link } = this;
     const why = link.trouble === '' ? '' : ` (${link.trouble})`;
-    return new LogUnavailableError(
-      link.isUp
-        ? `NATS at ${link.server} answers, but its JetStream does not${why}`
-        : `NATS at ${link.server} has been away for ${Math.round(link.silentMs)} ms${why}`,
-    );
+    return new LogUnavailableError(`NATS at ${link.server} has been away for ${Math.round(link.silentMs)} ms${why}`);
   }
 
   close(): void {
@@ -178,9 +175,10 @@ const nothing = new Uint8Array(0);
 /** What the server answers when nobody is subscribed to a subject that it was asked at. */
 export const noResponders = 503;
 
-export const nobodyListens = (subject: string, server: string): LogUnavailableError =>
+/** Some subjects of JetStream's have listeners that answer nothing when the stream is missing. */
+export const nobodyAnswers = (subject: string, server: string): LogUnavailableError =>
   new LogUnavailableError(
-    `NATS at ${server} has no responders for ${subject}: its JetStream is off or not ready, or the stream is missing`,
+    `NATS at ${server} is there, but nobody answers at ${subject} (no responders): its JetStream is off or not ready, or the stream is missing`,
   );
 
 /** `NATS/1.0 404 Message Not Found`: 404. */

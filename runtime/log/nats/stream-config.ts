@@ -3,8 +3,8 @@
  * said, not changed: an operator may have had a reason, or two clusters may have been given one name.
  *
  * JetStream must never let go of a record by itself: history leaves the log only when the archive has it (I8). So the log
- * has no age and no count, and a full one refuses what is new instead of dropping what is old (`discard: new`). The age
- * of 24 h is the archiver's: it trims. Pages are disposable, so there the oldest goes.
+ * has no age, no count and no size (log-gauge.ts says why no size): an age of 24 h is the archiver's, who trims; a size is
+ * kept by those who append. Pages are disposable, so there the oldest goes.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { errorCode } from './jetstream-answer.ts';
@@ -19,7 +19,7 @@ export const slotBytesMax = 16 * 1024 ** 2;
 const duplicateWindowNs = 20_000_000_000;
 
 export interface StreamOptions {
-  /** How much unarchived history the log can hold; beyond, appends are refused as full. */
+  /** How much unarchived history the log should hold; beyond, appends are refused as full. */
   readonly logBytesMax?: number;
   /** Beyond, the pages that were written least recently are lost and rebuilt from the log when they are needed. */
   readonly pageBytesMax?: number;
@@ -38,7 +38,7 @@ export class NatsServerError extends Error {
 }
 
 export function streamConfigs(names: Names, options: StreamOptions): readonly StreamConfig[] {
-  const { logBytesMax, pageBytesMax, replicas = 1 } = options;
+  const { pageBytesMax, replicas = 1 } = options;
   const common = {
     storage: 'file',
     retention: 'limits',
@@ -56,7 +56,7 @@ export function streamConfigs(names: Names, options: StreamOptions): readonly St
       name: names.log,
       subjects: [names.allRecords],
       max_msgs_per_subject: -1,
-      max_bytes: logBytesMax ?? logBytesMaxDefault,
+      max_bytes: -1,
       discard: 'new',
       duplicate_window: duplicateWindowNs,
       republish: { src: `${prefix}.>`, dest: `${prefix}-live.>` },
@@ -115,9 +115,8 @@ function differences(
   options: StreamOptions,
 ): string[] {
   const free = new Set<string>(['name', 'duplicate_window']);
-  if (wanted.name.endsWith('-log') ? options.logBytesMax === undefined : options.pageBytesMax === undefined)
+  if (wanted.name.endsWith('-slots') || (wanted.name.endsWith('-pages') && options.pageBytesMax === undefined))
     free.add('max_bytes');
-  if (wanted.name.endsWith('-slots')) free.add('max_bytes');
   return Object.entries(wanted)
     .filter(([key, value]) => !free.has(key) && !isDeepStrictEqual(present[key] ?? absentValue(key), value))
     .map(
