@@ -184,7 +184,7 @@ export function projectorOf(
   pgUrls: string | readonly string[],
   more: Partial<ProjectorOptions> = {},
 ): Projector {
-  return new Projector({
+  const projector = new Projector({
     log,
     pgUrls: typeof pgUrls === 'string' ? [pgUrls] : pgUrls,
     ...systemParts,
@@ -192,19 +192,24 @@ export function projectorOf(
     journal: testJournal,
     ...more,
   });
+  logs.set(projector, log);
+  return projector;
 }
+const logs = new WeakMap<Projector, ProjectorOptions['log']>();
 
-/** Until all slots are owned and their rows and the list are as the log is. */
+/** Until all slots are owned and their rows and the list are as the log is now. */
 export async function settled(projector: Projector, withinMs = 15_000): Promise<void> {
+  const ends = (await logs.get(projector)?.ends()) ?? [];
   let last = '';
   try {
     await eventually(
       'the projector to settle',
       () => {
         const { isSettled, slots, faults, schemaFault } = projector.state();
-        const behind = projector.lag().filter(({ events }) => events > 0);
+        const lags = projector.lag();
+        const behind = lags.filter(({ slot, position }) => position < (ends[slot] ?? 0));
         last = JSON.stringify({ slots, faults: faults.slice(0, 3), schemaFault, behind: behind.slice(0, 3) });
-        return slots === slotCount && isSettled;
+        return slots === slotCount && lags.length === slotCount && behind.length === 0 && isSettled;
       },
       withinMs,
     );

@@ -1,0 +1,337 @@
+import { Envelope } from '../proto/generated/node/v1/record.ts';
+import type { Position, Slot } from '../proto/ids.ts';
+import { splitRecord } from '../runtime/activation/record.ts';
+import type { Archive } from '../runtime/log/archive/archive.ts';
+import { readFooter } from '../runtime/log/archive/archive-reader.ts';
+import { archivedTo, archiveRecords, isSameRecord, readObject } from '../runtime/log/archive/archiving.ts';
+import { type BlockPlace, openBlock } from '../runtime/log/archive/record-block.ts';
+import { ObjectDamagedError } from '../runtime/log/archive/sealed.ts';
+import { type Listed, Shelf } from '../runtime/log/archive/shelf.ts';
+import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
+
+/**
+ * One slot on its way from the log into the archive.
+ *
+ * Owns: up to where the slot is archived, which archived stretches (chapters) may still be in the log, and how much lies
+ * behind them; all of it found out anew from archive and log when the slot is opened, so nothing has to survive a crash.
+ * Keeps I8: nothing is trimmed but what was read back from the archive, right before, and was the same record by record as
+ * the log had it.
+ */
+const pageBytes = 1024 * 1024;
+
+/** The archive and the log are not of one history, or lost a part of it that both should have: an operator must look. */
+export class ArchiveConflictError extends Error {
+  override readonly name = 'ArchiveConflictError';
+}
+
+/** Somebody else archives the slot too and is further: it must be opened again. */
+export class SlotMovedError extends Error {
+  override readonly name = 'SlotMovedError';
+}
+
+/** An archived stretch of the slot. */
+export interface Chapter {
+  readonly listed: Listed;
+  /** Of the records as the log has them. */
+  readonly bytes: number;
+  /** When the newest of its events occurred. */
+  readonly newestAt: number;
+}
+
+export interface Copied {
+  readonly records: number;
+  readonly storedBytes: number;
+}
+
+export interface Trimmed {
+  readonly trimmed: boolean;
+  /** Objects that were damaged and are written anew: the trim must wait for the next look at them. */
+  readonly mended: number;
+}
+
+export class ArchivingSlot {
+  #archivedTo: Position;
+  #chapters: readonly Chapter[];
+  /** Up to where the log was looked through; what lies between is pending. */
+  #learnedTo: Position;
+  #pendingBytes = 0;
+  #pendingSince = Number.POSITIVE_INFINITY;
+  /** Up to where the slot had been looked through, and when; the oldest first. */
+  #looks: { readonly at: number; readonly to: Position }[] = [];
+  #askedTo = 0;
+
+  private constructor(
+    readonly slot: Slot,
+    private readonly log: EventLog,
+    private readonly archive: Archive,
+    to: Position,
+    chapters: readonly Chapter[],
+    /** Where the log began when the slot was opened. */
+    private readonly openedAt: Position,
+  ) {
+    this.#archivedTo = to;
+    this.#learnedTo = to;
+    this.#chapters = chapters;
+  }
+
+  /** Throws {@link ArchiveConflictError} when the archive holds another history than the log. */
+  static async open(slot: Slot, log: EventLog, archive: Archive, end: Position): Promise<ArchivingSlot> {
+    const shelf = await Shelf.list(archive, slot);
+    const to = archivedTo(shelf);
+    if (to > end)
+      throw new ArchiveConflictError(
+        `the archive holds slot ${slot} up to position ${to}, but the log ends at ${end}: this is the archive of another log, or the log lost its end`,
+      );
+    const { oldest } = await log.readSlot(slot, 0 as Position, 1);
+    const chapters: Chapter[] = [];
+    for (const listed of shelf.records) {
+      if (listed.to <= oldest || listed.to > to) continue;
+      chapters.push(await chapterOf(archive, listed));
+    }
+    const opened = new ArchivingSlot(slot, log, archive, to, chapters, oldest);
+    await opened.#mustAgree();
+    return opened;
+  }
+
+  /** The newest that is archived is what the log has there, if it still has it. */
+  async #mustAgree(): Promise<void> {
+    const last = this.#chapters.at(-1)?.listed;
+    if (last === undefined) return;
+    const archived = await lastRecord(this.archive, last);
+    if (archived === undefined) return;
+    const { records } = await this.log.readSlot(this.slot, archived.position, 1);
+    const [held] = records;
+    if (held !== undefined && held.position <= archived.position && !isSameRecord(held, archived))
+      throw new ArchiveConflictError(
+        `archive object ${last.object} ends in another record than the log has at position ${archived.position}: this is the archive of another log`,
+      );
+  }
+
+  get learnedTo(): Position {
+    return this.#learnedTo;
+  }
+  get chapters(): readonly Chapter[] {
+    return this.#chapters;
+  }
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+  /** When the oldest event that is in the log alone occurred; infinity if there is none. */
+  get pendingSince(): number {
+    return this.#pendingSince;
+  }
+
+  /** Looks through what was appended since the last look. */
+  async learn(now: number, isOver: () => boolean): Promise<void> {
+    const before = this.#learnedTo;
+    for (let time = 0; !isOver(); ) {
+      const page = await this.log.readSlot(this.slot, this.#learnedTo, pageBytes);
+      this.#mustNotHaveMoved(page.oldest);
+      for (const record of page.records) {
+        time = timeOf(record, time, now);
+        this.#pendingBytes += record.bytes.byteLength;
+        this.#pendingSince = Math.min(this.#pendingSince, time);
+      }
+      const reached = page.next === page.end || page.next <= this.#learnedTo;
+      this.#learnedTo = page.next;
+      if (reached) break;
+    }
+    if (this.#learnedTo > before) this.#looks.push({ at: now, to: this.#learnedTo });
+  }
+
+  /** Up to where the slot was looked through at `time`: what a log may lose with the power that it has just got is not archived. */
+  settledTo(time: number): Position {
+    let settled = this.#archivedTo;
+    for (const look of this.#looks) {
+      if (look.at > time) break;
+      settled = look.to;
+    }
+    this.#looks = this.#looks.filter(({ to }) => to >= settled);
+    return settled;
+  }
+
+  /** Copies the oldest pending records, from before `settled`, as one object of about `bytesMax`. */
+  async copy(settled: Position, bytesMax: number, now: number): Promise<Copied> {
+    const from = this.#archivedTo;
+    const records: LogRecord[] = [];
+    const times: number[] = [];
+    let bytes = 0;
+    let to: Position | undefined;
+    let since = Number.POSITIVE_INFINITY;
+    for (let next = from; to === undefined && next < settled; ) {
+      const page = await this.log.readSlot(this.slot, next, Math.min(pageBytes, bytesMax));
+      this.#mustNotHaveMoved(page.oldest);
+      for (const record of page.records) {
+        const time = timeOf(record, times.at(-1) ?? 0, now);
+        if (record.position >= settled || (bytes > 0 && bytes + record.bytes.byteLength > bytesMax)) {
+          to = record.position;
+          since = time;
+          break;
+        }
+        records.push(record);
+        times.push(time);
+        bytes += record.bytes.byteLength;
+      }
+      if (to === undefined && (page.next === page.end || page.next >= settled)) to = page.next;
+      next = page.next;
+    }
+    if (records.length === 0 || to === undefined) return { records: 0, storedBytes: 0 };
+    const chapter = await this.#write(from, to, records, times);
+    this.#chapters = [...this.#chapters, chapter];
+    this.#archivedTo = to;
+    const isAll = to >= this.#learnedTo;
+    this.#learnedTo = Math.max(to, this.#learnedTo) as Position;
+    this.#pendingBytes = isAll ? 0 : Math.max(0, this.#pendingBytes - bytes);
+    this.#pendingSince = isAll ? Number.POSITIVE_INFINITY : since;
+    return { records: records.length, storedBytes: chapter.listed.bytes };
+  }
+
+  async #write(
+    from: Position,
+    to: Position,
+    records: readonly LogRecord[],
+    times: readonly number[],
+  ): Promise<Chapter> {
+    const oldestAt = times.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);
+    const newestAt = times.reduce((most, time) => Math.max(most, time), 0);
+    const { listed, meta } = await archiveRecords(
+      this.archive,
+      { slot: this.slot, from, to, oldestAt, newestAt },
+      records,
+    );
+    return { listed, bytes: meta.recordBytes, newestAt };
+  }
+
+  /** Lets the log go of the chapters of which every event occurred before `time`, once the archive has proved that it has them. */
+  async trim(time: number, now: number): Promise<Trimmed> {
+    let before: Position | undefined;
+    for (const { newestAt, listed } of this.#chapters) {
+      if (newestAt >= time) break;
+      before = listed.to;
+    }
+    if (before === undefined || before <= this.#askedTo) return { trimmed: false, mended: 0 };
+    const mended = await this.#prove(before, now);
+    if (mended > 0) return { trimmed: false, mended };
+    const kept = await this.log.trim(this.slot, before);
+    this.#askedTo = before;
+    this.#chapters = this.#chapters.filter(({ listed }) => listed.to > kept);
+    return { trimmed: true, mended: 0 };
+  }
+
+  /**
+   * Reads everything that the log still has before `before` from the archive and compares. Resolves with how many damaged
+   * objects were written anew; throws {@link ArchiveConflictError} where both are whole and differ.
+   */
+  async #prove(before: Position, now: number): Promise<number> {
+    const { oldest } = await this.log.readSlot(this.slot, 0 as Position, 1);
+    const mustLackNothing = async (from: Position, to: Position): Promise<void> => {
+      if (from < to && (await this.#heldByLog(from, to)).length > 0)
+        throw new SlotMovedError(`the archive lacks positions ${from} to ${to} of slot ${this.slot}`);
+    };
+    let mended = 0;
+    let at = oldest;
+    for (const listed of (await Shelf.list(this.archive, this.slot)).records) {
+      if (listed.to <= at) continue;
+      if (at >= before) break;
+      await mustLackNothing(at, listed.from);
+      at = Math.max(at, listed.from) as Position;
+      if (!(await this.#isProved(listed, at, oldest))) {
+        await this.#mend(listed, oldest, now);
+        mended++;
+      }
+      at = listed.to;
+    }
+    await mustLackNothing(at, before);
+    return mended;
+  }
+
+  /** Whether the object can be read whole and has from `at` on what the log has there. */
+  async #isProved(listed: Listed, at: Position, oldest: Position): Promise<boolean> {
+    let archived: readonly LogRecord[];
+    try {
+      archived = (await readObject(this.archive, listed.object)).filter((one) => one.position >= at);
+    } catch (error) {
+      if (!(error instanceof ObjectDamagedError)) throw error;
+      return false;
+    }
+    const held = await this.#heldByLog(at, listed.to);
+    const isSame =
+      held.length === archived.length && held.every((one, i) => isSameRecord(one, archived[i] as LogRecord));
+    if (isSame) return true;
+    if ((await this.log.readSlot(this.slot, 0 as Position, 1)).oldest > oldest)
+      throw new SlotMovedError(`slot ${this.slot} was trimmed by somebody else while it was compared`);
+    throw new ArchiveConflictError(
+      `archive object ${listed.object} is not what the log has from position ${at} on: nothing of slot ${this.slot} is trimmed`,
+    );
+  }
+
+  /** Writes a damaged object anew, if the log has all of it. */
+  async #mend(listed: Listed, oldest: Position, now: number): Promise<void> {
+    if (oldest > listed.from)
+      throw new ArchiveConflictError(
+        `archive object ${listed.object} is damaged, and the log has let go of a part of it: restore the object from a copy`,
+      );
+    const held = await this.#heldByLog(listed.from, listed.to);
+    let time = 0;
+    const times = held.map((record) => {
+      time = timeOf(record, time, now);
+      return time;
+    });
+    const chapter = await this.#write(listed.from, listed.to, held, times);
+    this.#chapters = this.#chapters.map((one) => (one.listed.object === listed.object ? chapter : one));
+  }
+
+  /** The log's records at positions [from, to). */
+  async #heldByLog(from: number, to: number): Promise<LogRecord[]> {
+    const records: LogRecord[] = [];
+    for (let next = from as Position; next < to; ) {
+      const page = await this.log.readSlot(this.slot, next, pageBytes);
+      for (const record of page.records) if (record.position < to) records.push(record);
+      if (page.next === page.end || page.next <= next) break;
+      next = page.next;
+    }
+    return records;
+  }
+
+  #mustNotHaveMoved(oldest: Position): void {
+    if (oldest > this.#archivedTo && oldest > this.openedAt)
+      throw new SlotMovedError(
+        `the log begins at ${oldest} now, beyond ${this.#archivedTo}, up to where slot ${this.slot} was archived here`,
+      );
+  }
+}
+
+/** When the record's last event occurred, not later than `now`. What cannot be read counts as of the time before it. */
+function timeOf(record: LogRecord, before: number, now: number): number {
+  try {
+    const last = splitRecord(record.bytes).events.at(-1);
+    return last === undefined ? before : Math.min(now, Envelope.decode(last).occurredAt);
+  } catch {
+    // It is archived as it is.
+    return before;
+  }
+}
+
+async function lastRecord(archive: Archive, listed: Listed): Promise<LogRecord | undefined> {
+  try {
+    const { blocks } = await readFooter(archive, listed);
+    const place = blocks.at(-1) as BlockPlace;
+    const packed = await archive.get(listed.object, { offset: place.offset, length: place.packed });
+    return (await openBlock(packed ?? Buffer.alloc(0), place, listed.object)).at(-1);
+  } catch (error) {
+    if (!(error instanceof ObjectDamagedError)) throw error;
+    // Found again, and mended, before anything of it may leave the log.
+    return undefined;
+  }
+}
+
+async function chapterOf(archive: Archive, listed: Listed): Promise<Chapter> {
+  try {
+    const { meta } = await readFooter(archive, listed);
+    return { listed, bytes: meta.recordBytes, newestAt: meta.newestAt };
+  } catch (error) {
+    if (!(error instanceof ObjectDamagedError)) throw error;
+    // As if it were old: it is looked at, and mended, before anything of it may leave the log.
+    return { listed, bytes: 0, newestAt: 0 };
+  }
+}
