@@ -138,6 +138,15 @@ client('verify', 'Check the log: holes, forks, vectors, second effects, damage.'
   .option('--slot <n>', 'only this slot', whole(0, 255))
   .action(async (options) => (await import('./commands/log-verify.ts')).logVerify(options));
 
+const projections = program.command('projections').description('What PostgreSQL holds of the hunts.');
+client('lag', 'Show how far it is behind the log.', projections).action(async (options) =>
+  (await import('./commands/projections.ts')).projectionsLag(options),
+);
+client('rebuild', 'Make it anew from log and archive, while play goes on.', projections)
+  .option('--hunt <id>', 'only this hunt', huntId)
+  .option('--all', 'everything')
+  .action(async (options) => (await import('./commands/projections.ts')).projectionsRebuild(options));
+
 client('bench', 'Load the cluster over gRPC and measure it.')
   .option('--hunts <n>', 'hunts that are made for it', whole(1, 10_000), 100)
   .option('--players <n>', 'players in each', whole(1, 100_000), 70)

@@ -20,14 +20,27 @@ const firstTriesMax = 3;
 export class Target {
   readonly config: Config;
   readonly file: ClusterFile | undefined;
+  readonly #flags: TargetFlags;
 
   constructor(flags: TargetFlags) {
+    this.#flags = flags;
     const { url, token, dataDir } = flags;
     this.config = loadConfig('client', {
       flags: { url, token, dataDir },
       ...(flags.config ? { file: flags.config } : {}),
     }).config;
     this.file = readClusterFile(this.config.dataDir);
+  }
+
+  /** For commands that reach log and store themselves: the cluster of the data folder, unless another one is named. */
+  tool(): Config {
+    const { dataDir, config: file } = this.#flags;
+    const named = (key: 'profile' | 'cluster') =>
+      this.config.sources[key] === undefined ? this.file?.[key] : undefined;
+    return loadConfig('tool', {
+      flags: { dataDir, profile: named('profile'), cluster: named('cluster') },
+      ...(file ? { file } : {}),
+    }).config;
   }
 
   get http(): string {

@@ -8,7 +8,8 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { idPattern } from '../../proto/ids.ts';
 
-export type Role = 'up' | 'node' | 'gateway' | 'log' | 'postgres' | 'projector' | 'relay' | 'client';
+/** tool: a command that reaches log and store by itself, as a process of the cluster does. client: one that asks a gateway. */
+export type Role = 'up' | 'node' | 'gateway' | 'log' | 'postgres' | 'projector' | 'relay' | 'tool' | 'client';
 
 const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   up: { http: 8080, grpc: 9090 },
@@ -18,6 +19,7 @@ const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   projector: { http: 7201, grpc: 0 },
   relay: { http: 7202, grpc: 0 },
   postgres: { http: 7203, grpc: 0 },
+  tool: { http: 0, grpc: 0 },
   client: { http: 8080, grpc: 9090 },
 };
 

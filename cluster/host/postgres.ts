@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { type Config, ConfigError } from './config.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
-import { loopback } from './store-url.ts';
+import { loopback, notePort } from './store-url.ts';
 
 /** `hunt postgres`: the store of profile embedded, as one more process of the cluster. Returns the exit code. */
 export const runPostgres = (config: Config, warnings: readonly string[] = []): Promise<number> =>
@@ -14,6 +14,7 @@ async function startPostgres({ config, logger }: RoleContext): Promise<RunningRo
   if (config.pgPort === 0) throw new ConfigError(['HUNT_PG_PORT is 0, which means no PostgreSQL: give a port']);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, host: loopback, port: config.pgPort });
+  notePort(config);
   logger.info({ pid: postgres.pid, port: config.pgPort }, 'PostgreSQL serves');
   let serves = true;
   return {
