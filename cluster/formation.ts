@@ -1,7 +1,8 @@
 /** What supervisor and nodes append to the cluster's stream when they start and stop. Pure: each is a decision on a view. */
+import { After } from '../proto/generated/node/v1/cluster.ts';
 import { assign } from './assignment.ts';
 import type { RingMember } from './ring.ts';
-import { nodeOf, slotRanges } from './view.ts';
+import { isServing, nodeOf, slotRanges } from './view.ts';
 import type { ViewDecision } from './view-log.ts';
 
 export interface Formation {
@@ -14,7 +15,10 @@ export interface Formation {
   readonly lineage: string;
 }
 
-/** The cluster as it should be, or nothing if it already is: a restart with the same members moves no slot. */
+/**
+ * The cluster as it should be, or nothing if it already is: a restart with the same members moves no slot. Whoever was active
+ * is not any more, for this is said before any node runs: nobody must take the old incarnations for dead.
+ */
 export const form =
   (formation: Formation): ViewDecision =>
   (view) => {
@@ -28,7 +32,7 @@ export const form =
       view.cluster === formation.cluster &&
       view.profile === formation.profile &&
       view.nodes.length === members.length &&
-      members.every((member) => nodeOf(view, member.id) !== undefined) &&
+      members.every((member) => nodeOf(view, member.id)?.state === 'joining') &&
       owners.every((owner, slot) => owner === view.owners[slot]);
     if (same) return undefined;
     return {
@@ -46,8 +50,8 @@ export const form =
 /** Forms a cluster that was never formed: where nobody supervises the nodes, whichever starts first does it for all. */
 export const formOnce =
   (formation: Formation): ViewDecision =>
-  (view) =>
-    view.lineage === '' ? form(formation)(view) : undefined;
+  (view, now) =>
+    view.lineage === '' ? form(formation)(view, now) : undefined;
 
 /** A new incarnation of the node: the view that holds this event is its number. */
 export const join =
@@ -59,5 +63,7 @@ export const leave =
   (id: string, incarnation: number): ViewDecision =>
   (view) => {
     const node = nodeOf(view, id);
-    return node?.state === 'active' && node.incarnation === incarnation ? { $case: 'left', value: { id } } : undefined;
+    return isServing(node) && node.incarnation === incarnation
+      ? { $case: 'left', value: { id, operation: '', after: After.EXIT } }
+      : undefined;
   };

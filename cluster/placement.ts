@@ -1,5 +1,5 @@
 import { slotCount } from '../proto/ids.ts';
-import { type MemberNode, nodeOf, type View } from './view.ts';
+import { isServing, type MemberNode, nodeOf, type View } from './view.ts';
 
 export interface ViewSource {
   readonly view: View;
@@ -36,6 +36,6 @@ function serving(view: View): (MemberNode | undefined)[] {
   return Array.from({ length: slotCount }, (_, slot) => {
     const owner = view.owners[slot];
     const node = owner === undefined ? undefined : nodeOf(view, owner);
-    return node?.state === 'active' ? node : undefined;
+    return isServing(node) ? node : undefined;
   });
 }

@@ -4,7 +4,8 @@ import { systemClock } from '../runtime/kernel/clock.ts';
 import { form, join } from './formation.ts';
 import type { ViewSource } from './placement.ts';
 import { SlotKeeper, type SlotServer, takesInFlightMax } from './slot-keeper.ts';
-import { emptyView, evolveView, slotsOf, type View } from './view.ts';
+import { stepped } from './view.fixture.ts';
+import { emptyView, slotsOf, type View } from './view.ts';
 import type { ClusterOutcome, ViewDecision } from './view-log.ts';
 
 /** A view that the test changes, and a server whose takes end when the test says so. */
@@ -28,21 +29,9 @@ class Bench implements ViewSource, SlotServer {
     return () => this.listeners.delete(listener);
   }
   apply(outcome: ClusterOutcome | ViewDecision): void {
-    const decided = typeof outcome === 'function' ? outcome(this.view) : outcome;
-    assert.ok(decided);
-    const event = {
-      actorId: 0,
-      version: this.view.number + 1,
-      playerId: '',
-      seq: 0,
-      occurredAt: 0,
-      vector: [],
-      fingerprint: 0,
-      reason: '',
-      by: '',
-      outcome: decided,
-    };
-    this.view = evolveView(this.view, event);
+    const next = stepped(this.view, outcome);
+    assert.notEqual(next, this.view);
+    this.view = next;
     for (const listener of this.listeners) listener(this.view);
   }
   take(slot: Slot, epoch: number): Promise<void> {
@@ -108,6 +97,8 @@ describe('a node that keeps its slots', () => {
     bench.apply({
       $case: 'assigned',
       value: {
+        operation: '',
+        stoppedMs: 0,
         slots: [
           { node: 'n1', slots: [given] },
           { node: 'n2', slots: [lost] },

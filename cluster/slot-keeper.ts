@@ -9,6 +9,7 @@ import { type Slot, slotCount } from '../proto/ids.ts';
 import type { Clock } from '../runtime/kernel/clock.ts';
 import type { Timers } from '../runtime/kernel/timer.ts';
 import type { ViewSource } from './placement.ts';
+import { isServing, nodeOf } from './view.ts';
 
 export interface SlotServer {
   /** Takes the slot from the log and serves it. Rejects when that did not work; taking again is harmless. */
@@ -23,7 +24,7 @@ export interface SlotKeeperPorts {
   readonly clock: Clock;
   readonly timers: Timers;
   /** A slot is served; `stallMs` since the view was seen that gave it to us. */
-  taken?(slot: Slot, stallMs: number): void;
+  taken?(slot: Slot, epoch: number, stallMs: number): void;
   failed?(slot: Slot, error: unknown): void;
 }
 
@@ -45,6 +46,10 @@ export class SlotKeeper {
   readonly #slots = new Map<Slot, SlotState>();
   /** When the view was seen that gave us a slot that is not served yet. */
   readonly #wantedSince = new Map<Slot, number>();
+  /** Ours under the view still, and given up already: they are being handed over. */
+  readonly #given = new Set<Slot>();
+  /** What the last try to take it met. */
+  readonly #failures = new Map<Slot, string>();
   readonly #stopListening: () => void;
   #inFlight = 0;
   #retry: (() => void) | undefined;
@@ -64,6 +69,23 @@ export class SlotKeeper {
     return count;
   }
 
+  /** What should be served here and is not, and why, as far as that is known. */
+  unserved(): { readonly slot: Slot; readonly forMs: number; readonly reason: string }[] {
+    const now = this.#ports.clock.monotonic();
+    return this.#wanted()
+      .filter(([slot]) => !this.serves(slot))
+      .map(([slot]) => ({
+        slot,
+        forMs: Math.round(now - (this.#wantedSince.get(slot) ?? now)),
+        reason: this.#failures.get(slot) ?? this.#slots.get(slot)?.kind ?? 'waiting',
+      }));
+  }
+
+  /** Whether that slot is served here. */
+  serves(slot: Slot): boolean {
+    return this.#slots.get(slot)?.kind === 'serving';
+  }
+
   /** Whether everything that the view gives this node is served. */
   get settled(): boolean {
     return this.#wanted().every(([slot, epoch]) => {
@@ -77,6 +99,29 @@ export class SlotKeeper {
     if (this.#slots.get(slot)?.kind !== 'serving') return;
     this.#slots.set(slot, { kind: 'resting' });
     this.#retryLater();
+  }
+
+  /** Stops serving a slot that the view still gives to us, until {@link keep} or a view that does not. Never rejects. */
+  async give(slot: Slot): Promise<void> {
+    this.#given.add(slot);
+    if (this.#slots.get(slot)?.kind !== 'serving') return;
+    this.#slots.set(slot, { kind: 'releasing' });
+    await this.#ports.server.release(slot);
+    this.#slots.delete(slot);
+    this.#look();
+  }
+
+  /** Serves it again after all, if it still is ours. */
+  keep(slot: Slot): void {
+    if (this.#given.delete(slot)) this.#look();
+  }
+
+  /** Forgets every slot at once: whoever ends the server that way has given them up. */
+  abandon(): void {
+    this.#closed = true;
+    this.#stopListening();
+    this.#retry?.();
+    this.#slots.clear();
   }
 
   /** Gives up every slot. */
@@ -94,20 +139,19 @@ export class SlotKeeper {
   /** What the view gives to this incarnation: nothing at all once another one bears the name. */
   #wanted(): [Slot, number][] {
     const { view } = this.#ports.view;
-    if (
-      !view.nodes.some(
-        (node) => node.id === this.#node && node.state === 'active' && node.incarnation === this.#incarnation,
-      )
-    )
-      return [];
+    const me = nodeOf(view, this.#node);
+    if (!isServing(me) || me.incarnation !== this.#incarnation) return [];
     const wanted: [Slot, number][] = [];
     for (let slot = 0; slot < slotCount; slot++)
-      if (view.owners[slot] === this.#node) wanted.push([slot as Slot, view.epochs[slot] ?? 0]);
+      if (view.owners[slot] === this.#node && !this.#given.has(slot as Slot))
+        wanted.push([slot as Slot, view.epochs[slot] ?? 0]);
     return wanted;
   }
 
   #look(): void {
     if (this.#closed) return;
+    const { owners } = this.#ports.view.view;
+    for (const slot of this.#given) if (owners[slot] !== this.#node) this.#given.delete(slot);
     const wanted = new Map(this.#wanted());
     for (const [slot, state] of this.#slots) {
       if (state.kind === 'serving' && wanted.get(slot) !== state.epoch) this.#release(slot);
@@ -127,16 +171,19 @@ export class SlotKeeper {
     this.#ports.server.take(slot, epoch).then(
       () => {
         this.#inFlight--;
+        if (this.#closed && !this.#slots.has(slot)) return;
         this.#slots.set(slot, { kind: 'serving', epoch });
         if (this.#closed) return void this.#ports.server.release(slot);
         const since = this.#wantedSince.get(slot);
         this.#wantedSince.delete(slot);
-        if (since !== undefined) this.#ports.taken?.(slot, this.#ports.clock.monotonic() - since);
+        this.#failures.delete(slot);
+        if (since !== undefined) this.#ports.taken?.(slot, epoch, this.#ports.clock.monotonic() - since);
         this.#look();
       },
       (error: unknown) => {
         this.#inFlight--;
         this.#slots.set(slot, { kind: 'resting' });
+        this.#failures.set(slot, error instanceof Error ? error.message : String(error));
         this.#ports.failed?.(slot, error);
         this.#retryLater();
       },

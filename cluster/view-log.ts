@@ -14,7 +14,8 @@ import type { Random } from '../runtime/kernel/random.ts';
 import type { Timers } from '../runtime/kernel/timer.ts';
 import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
 import type { Feed, Subscription } from '../runtime/log/feed.ts';
-import { clusterStream, emptyView, evolveView, type View } from './view.ts';
+import { evolveView } from './evolve-view.ts';
+import { clusterStream, emptyView, type View } from './view.ts';
 
 /** Whose count the cluster's vectors raise: the stream has many writers, and the log alone puts them in order. */
 const sequencer = 'cluster@0';
@@ -31,8 +32,11 @@ export interface ViewLogPorts {
 
 export type ClusterOutcome = NonNullable<ClusterEvent['outcome']>;
 
-/** What to append onto this view; undefined: nothing, it already says what it should. */
-export type ViewDecision = (view: View) => ClusterOutcome | undefined;
+/**
+ * What to append onto this view; undefined: nothing, it already says what it should. `now` is the time that the event will
+ * bear. May throw a refusal, which ends the append.
+ */
+export type ViewDecision = (view: View, now: number) => ClusterOutcome | undefined;
 
 /** Thrown when the cluster's stream could not be changed in time. */
 export class ViewUnavailableError extends Error {
@@ -87,12 +91,16 @@ export class ViewLog {
    * Appends what `decide` wants, deciding again on every newer view until it was appended or nothing is left to do.
    * Returns the view that contains it. Waits for a log that is away until `deadlineMs` have passed.
    */
-  async append(decide: ViewDecision, options: { deadlineMs: number; reason?: string; by?: string }): Promise<View> {
+  async append(
+    decide: ViewDecision,
+    options: { deadlineMs: number; reason?: string | (() => string); by?: string },
+  ): Promise<View> {
     const { clock, log, random, timers } = this.#ports;
     const until = clock.monotonic() + options.deadlineMs;
     for (let trouble = 'the view kept changing'; ; ) {
       const view = this.#view;
-      const outcome = decide(view);
+      const now = clock.now();
+      const outcome = decide(view, now);
       if (outcome === undefined) return view;
       const fingerprint = Math.floor(random.next() * 2 ** 32);
       const version = view.number + 1;
@@ -101,10 +109,10 @@ export class ViewLog {
         version,
         playerId: '@system',
         seq: 0,
-        occurredAt: clock.now(),
+        occurredAt: now,
         vector: [{ node: sequencer, count: version }],
         fingerprint,
-        reason: options.reason ?? '',
+        reason: typeof options.reason === 'function' ? options.reason() : (options.reason ?? ''),
         by: options.by ?? '',
         outcome,
       };

@@ -1,29 +1,20 @@
 import assert from 'node:assert/strict';
-import { ClusterEvent } from '../proto/generated/node/v1/cluster.ts';
+import { After } from '../proto/generated/node/v1/cluster.ts';
 import type { Slot, StreamId, Version } from '../proto/ids.ts';
 import { systemClock } from '../runtime/kernel/clock.ts';
 import { systemRandom } from '../runtime/kernel/random.ts';
 import { systemTimers } from '../runtime/kernel/timer.ts';
 import type { AppendOutcome, EventLog, LogRecord, ReadPage } from '../runtime/log/event-log.ts';
 import type { Feed, FeedListener } from '../runtime/log/feed.ts';
+import { evolveView } from './evolve-view.ts';
 import { form, join, leave } from './formation.ts';
 import { ViewPlacement } from './placement.ts';
-import { emptyView, evolveView, nodeOf, slotsOf, type View } from './view.ts';
-import { type ClusterOutcome, ViewLog } from './view-log.ts';
+import { applied, event, formationOf, nodeAddress, testNow } from './view.fixture.ts';
+import { emptyView, nodeOf, slotsOf } from './view.ts';
+import { ViewLog } from './view-log.ts';
 
-const formation = { cluster: 'local', profile: 'embedded', members: ['n1', 'n2', 'n3'], weight: 1, lineage: 'L1' };
-const event = (version: number, outcome: ClusterOutcome): ClusterEvent => ({
-  ...ClusterEvent.decode(new Uint8Array()),
-  version,
-  occurredAt: 1_000 + version,
-  outcome,
-});
-const applied = (view: View, ...decisions: ((view: View) => ClusterOutcome | undefined)[]): View =>
-  decisions.reduce((at, decide) => {
-    const outcome = decide(at);
-    return outcome === undefined ? at : evolveView(at, event(at.number + 1, outcome));
-  }, view);
-const node = (id: string) => ({ id, addr: `/run/${id}.sock`, http: `http://${id}`, weight: 1 });
+const formation = formationOf(['n1', 'n2', 'n3']);
+const node = nodeAddress;
 
 describe('the view', () => {
   it('is formed with every slot owned, under its own number', () => {
@@ -40,7 +31,7 @@ describe('the view', () => {
 
   it('is not formed again when nothing changed, and keeps its lineage when members do', () => {
     const view = applied(emptyView, form(formation));
-    assert.equal(form({ ...formation, lineage: 'L2' })(view), undefined);
+    assert.equal(form({ ...formation, lineage: 'L2' })(view, testNow), undefined);
     const grown = applied(view, form({ ...formation, lineage: 'L2', members: ['n1', 'n2', 'n4'] }));
     assert.equal(grown.lineage, 'L1');
     assert.deepEqual(
@@ -66,18 +57,26 @@ describe('the view', () => {
 
   it('lets only the present incarnation leave, and moves no slot by it', () => {
     const view = applied(emptyView, form(formation), join(node('n1')), join(node('n1')));
-    assert.equal(leave('n1', 2)(view), undefined);
+    assert.equal(leave('n1', 2)(view, testNow), undefined);
     const left = applied(view, leave('n1', 3));
     assert.equal(nodeOf(left, 'n1')?.state, 'left');
     assert.deepEqual(left.owners, view.owners);
   });
 
-  it('refuses a hole and an event that it does not know', () => {
-    assert.throws(() => evolveView(emptyView, event(2, { $case: 'left', value: { id: 'n1' } })), /cannot be followed/);
-    assert.throws(
-      () => evolveView(emptyView, { ...event(1, { $case: 'left', value: { id: 'n1' } }), outcome: undefined }),
-      /does not know/,
+  it('is formed again when nodes of an earlier start stand in it as active, and leaves their slots alone', () => {
+    const old = applied(emptyView, form(formation), join(node('n1')), join(node('n2')));
+    const view = applied(old, form(formation));
+    assert.deepEqual(
+      view.nodes.map((n) => n.state),
+      ['joining', 'joining', 'joining'],
     );
+    assert.deepEqual([view.owners, view.epochs], [old.owners, old.epochs]);
+  });
+
+  it('refuses a hole and an event that it does not know', () => {
+    const left = { $case: 'left', value: { id: 'n1', operation: '', after: After.EXIT } } as const;
+    assert.throws(() => evolveView(emptyView, event(2, left)), /cannot be followed/);
+    assert.throws(() => evolveView(emptyView, { ...event(1, left), outcome: undefined }), /does not know/);
   });
 
   it('places a slot only on a node that is active', () => {

@@ -1,15 +1,26 @@
-import type { ClusterEvent, SlotRange } from '../proto/generated/node/v1/cluster.ts';
+import type { After, SlotRange, Symptom } from '../proto/generated/node/v1/cluster.ts';
 import { slotCount } from '../proto/ids.ts';
 import type { Owners } from './assignment.ts';
+import type { Operation } from './operation.ts';
 
 /** Of the cluster's one stream: its version is the view's number. */
 export const clusterStream = { kind: 'cluster', id: 0 } as const;
 
-export type NodeState = 'joining' | 'active' | 'left';
+/**
+ * joining: a member that does not run yet. active: it serves its slots; a killed node stays active until somebody else says
+ * otherwise. draining: it serves, and hands its slots over. left: it ended cleanly. dead: it was removed by the others.
+ */
+export type NodeState = 'joining' | 'active' | 'draining' | 'left' | 'dead';
+
+export interface Suspicion {
+  /** A node or a gateway. */
+  readonly by: string;
+  readonly symptom: Symptom;
+  readonly at: number;
+}
 
 export interface MemberNode {
   readonly id: string;
-  /** joining: a member that has not run yet. A killed node stays active until somebody else says otherwise. */
   readonly state: NodeState;
   readonly weight: number;
   /** The number of the view in which it joined; 0 = never. */
@@ -19,6 +30,34 @@ export interface MemberNode {
   /** Where it answers probes and metrics; empty: nowhere. */
   readonly http: string;
   /** When its state last changed, ms since 1970. */
+  readonly since: number;
+  /** Of the present incarnation, one an accuser. Old ones count no more (suspicion.ts). */
+  readonly suspicions: readonly Suspicion[];
+  /** When it was removed, the last few times: a node that flaps is trusted less. */
+  readonly removals: readonly number[];
+  /** What its process does once it has left after a drain. */
+  readonly after: After | undefined;
+}
+
+export interface Pin {
+  readonly node: string;
+  readonly reason: string;
+  readonly by: string;
+  /** ms since 1970; 0: for good. */
+  readonly until: number;
+}
+
+export interface Freeze {
+  readonly reason: string;
+  readonly by: string;
+  readonly until: number;
+}
+
+/** A slot whose owner prepares to hand it over. */
+export interface Moving {
+  readonly to: string;
+  readonly operation: string;
+  /** When this was said. */
   readonly since: number;
 }
 
@@ -33,6 +72,13 @@ export interface View {
   readonly owners: Owners;
   /** Per slot the number of the view that gave it to its present owner; 0 = nobody ever owned it. */
   readonly epochs: readonly number[];
+  /** By slot; expired ones are still here (ask {@link pinsAt}). */
+  readonly pins: ReadonlyMap<number, Pin>;
+  /** The last one said; it may have expired (ask {@link frozenAt}). */
+  readonly frozen: Freeze | undefined;
+  readonly moving: ReadonlyMap<number, Moving>;
+  /** The latest ones, oldest first; those under way are always among them. */
+  readonly operations: readonly Operation[];
 }
 
 export const emptyView: View = {
@@ -43,11 +89,24 @@ export const emptyView: View = {
   nodes: [],
   owners: Array.from({ length: slotCount }, () => undefined),
   epochs: Array.from({ length: slotCount }, () => 0),
+  pins: new Map(),
+  frozen: undefined,
+  moving: new Map(),
+  operations: [],
 };
 
 export const nodeOf = (view: View, id: string): MemberNode | undefined => view.nodes.find((node) => node.id === id);
 export const slotsOf = (view: View, id: string): number[] =>
   view.owners.flatMap((owner, slot) => (owner === id ? [slot] : []));
+/** Whether it should serve what it owns. */
+export const isServing = (node: MemberNode | undefined): node is MemberNode =>
+  node !== undefined && (node.state === 'active' || node.state === 'draining');
+export const frozenAt = (view: View, now: number): Freeze | undefined =>
+  view.frozen !== undefined && view.frozen.until > now ? view.frozen : undefined;
+export const pinsAt = (view: View, now: number): ReadonlyMap<number, string> =>
+  new Map(
+    [...view.pins].filter(([, pin]) => pin.until === 0 || pin.until > now).map(([slot, pin]) => [slot, pin.node]),
+  );
 
 /** Which slots each node owns, in the form that events carry. */
 export function slotRanges(owners: Owners): SlotRange[] {
@@ -59,76 +118,4 @@ export function slotRanges(owners: Owners): SlotRange[] {
     else slots.push(slot);
   });
   return [...ranges].map(([node, slots]) => ({ node, slots }));
-}
-
-/** Pure (I3): the next view. An event of a newer release that this one does not know is an error, not a guess. */
-export function evolveView(view: View, event: ClusterEvent): View {
-  if (event.version !== view.number + 1)
-    throw new Error(`view ${view.number} cannot be followed by event ${event.version}`);
-  const next = { ...view, number: event.version };
-  const outcome = event.outcome;
-  switch (outcome?.$case) {
-    case 'formed': {
-      const { cluster, profile, members, slots, lineage } = outcome.value;
-      const nodes = members.map((member): MemberNode => {
-        const known = nodeOf(view, member.id);
-        return known === undefined
-          ? {
-              id: member.id,
-              state: 'joining',
-              weight: member.weight,
-              incarnation: 0,
-              addr: '',
-              http: '',
-              since: event.occurredAt,
-            }
-          : { ...known, weight: member.weight };
-      });
-      return withSlots({ ...next, cluster, profile, nodes, lineage: lineage === '' ? view.lineage : lineage }, slots);
-    }
-    case 'joined': {
-      const { id, addr, weight, http } = outcome.value;
-      const node: MemberNode = {
-        id,
-        state: 'active',
-        weight,
-        incarnation: event.version,
-        addr,
-        http,
-        since: event.occurredAt,
-      };
-      const nodes =
-        nodeOf(view, id) === undefined
-          ? [...view.nodes, node]
-          : view.nodes.map((other) => (other.id === id ? node : other));
-      const epochs = view.epochs.map((epoch, slot) => (view.owners[slot] === id ? event.version : epoch));
-      return { ...next, nodes, epochs };
-    }
-    case 'left': {
-      const { id } = outcome.value;
-      // Its slots stay its own: whoever stops a node to start it again moves nothing.
-      return {
-        ...next,
-        nodes: view.nodes.map((node) => (node.id === id ? { ...node, state: 'left', since: event.occurredAt } : node)),
-      };
-    }
-    case 'assigned':
-      return withSlots(next, outcome.value.slots);
-    default:
-      throw new Error(`view ${event.version} holds an event that this release does not know: update this process`);
-  }
-}
-
-/** The slots named get their owner, and those whose owner changes the view's number as epoch. */
-function withSlots(view: View, ranges: readonly SlotRange[]): View {
-  const owners = [...view.owners];
-  const epochs = [...view.epochs];
-  for (const { node, slots } of ranges) {
-    for (const slot of slots) {
-      if (owners[slot] === node) continue;
-      owners[slot] = node;
-      epochs[slot] = view.number;
-    }
-  }
-  return { ...view, owners, epochs };
 }

@@ -1,4 +1,5 @@
 import type { ClusterDescription } from '../../gateway/admin/ports.ts';
+import type { SlotLoad } from '../../runtime/slot/slot.ts';
 import type { ViewSource } from '../placement.ts';
 import { slotsOf, type View } from '../view.ts';
 import type { AskInside } from './inside.ts';
@@ -7,6 +8,11 @@ import type { AskInside } from './inside.ts';
 export const nodeLoadPath = '/v1/node/load';
 export interface NodeLoad {
   readonly hunts: number;
+  /** Hunts that cannot be served, and why. */
+  readonly parked: readonly { readonly stream: string; readonly code: string; readonly message: string }[];
+  /** Slots that should be served here and are not. */
+  readonly unserved: readonly { readonly slot: number; readonly forMs: number; readonly reason: string }[];
+  readonly slots: readonly SlotLoad[];
 }
 
 /** The answer of GET /v1/cluster: the view, and from each running node how many hunts it holds. A node that does not answer in time counts with its last number. */

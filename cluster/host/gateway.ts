@@ -12,6 +12,8 @@ import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import { liveMetrics } from '../../gateway/socket/live-metrics.ts';
 import { routeUpgrades } from '../../gateway/socket/upgrade.ts';
 import { WaitingRoom } from '../../gateway/socket/waiting-room.ts';
+import { Accuser } from '../accuser.ts';
+import { LinkWatch } from '../link-watch.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
@@ -57,7 +59,14 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     random,
     name,
     newerView: () => void catchUp(),
+    refused: () => linkWatch.look(),
   });
+  const accuser = new Accuser(name, {
+    viewLog,
+    clock,
+    said: (id, what) => logger.warn({ node: id }, `a node ${what}`),
+  });
+  const linkWatch = new LinkWatch({ view: viewLog, accuser, timers, links: () => router.links() });
   let listening = false;
   const checks = (): Check[] => [
     { name: 'log', ok: backend.state().up },
@@ -134,6 +143,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
       live.drain(returnMsMax);
       await new Promise<void>((resolve) => timers.after(drainMs, resolve));
       live.close();
+      linkWatch.close();
       router.close();
       definitions.close();
       shadows.close();

@@ -1,27 +1,25 @@
-import { streamKey } from '../../proto/ids.ts';
-import { Intake } from '../../runtime/command/intake.ts';
+import { After } from '../../proto/generated/node/v1/cluster.ts';
 import { runtimeMetrics } from '../../runtime/metrics.ts';
-import { ActorHost } from '../../runtime/slot/actor-host.ts';
-import { formOnce, join, leave } from '../formation.ts';
+import { formOnce } from '../formation.ts';
 import { ViewPlacement } from '../placement.ts';
-import { SlotKeeper } from '../slot-keeper.ts';
-import { nodeOf, slotsOf } from '../view.ts';
+import { nodeOf, type View } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
-import { actorKinds } from './actor-kinds.ts';
 import { alarmWakeOf } from './alarm-redis.ts';
 import { connectBackend } from './backend.ts';
 import { bracketed, urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
 import { type NodeLoad, nodeLoadPath } from './describe-cluster.ts';
 import { registerMetrics, slotMetrics, viewMetrics } from './metrics.ts';
+import { type IncarnationParts, NodeIncarnation } from './node-incarnation.ts';
 import { NodeIngest } from './node-ingest.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { makeRunFolder, nodeSocket } from './run-folder.ts';
 
-const joinMs = 20_000;
+const formMs = 20_000;
 const lineageBytes = 12;
-const leaveMs = 2_000;
+/** Of a node that was drained in order to be started again: whoever supervises it does so at anything but 0. */
+export const exitRestart = 75;
 
 /** `hunt node`: serves the slots that the view gives it. Returns the exit code. */
 export const runNode = (config: Config, warnings: readonly string[] = []): Promise<number> =>
@@ -37,66 +35,45 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
   if (members.length > 0) {
     const lineage = random.token(lineageBytes);
     await viewLog.append(formOnce({ cluster: config.cluster, profile: config.profile, members, weight: 1, lineage }), {
-      deadlineMs: joinMs,
+      deadlineMs: formMs,
       reason: 'first start',
     });
   }
   const here = urlHost(config.advertise ?? config.host);
   const addr = linkPort === undefined ? nodeSocket(config.dataDir, name) : `${here}:${linkPort}`;
   const http = `http://${here}:${config.httpPort}`;
-  const joined = await viewLog.append(join({ id: name, addr, http, weight: config.weight }), {
-    deadlineMs: joinMs,
-    reason: 'start',
-  });
-  const incarnation = nodeOf(joined, name)?.incarnation ?? 0;
-  logger.info({ view: joined.number, incarnation, slots: slotsOf(joined, name).length }, 'joined');
-
   const metrics = registerMetrics(registry, { ...runtimeMetrics, ...viewMetrics, ...slotMetrics });
-  const host = new ActorHost({
-    nodeKey: `${name}@${incarnation}`,
-    kinds: actorKinds,
-    log: backend.log,
-    pages: backend.pages,
-    clock,
-    timers,
-    random,
-    metrics,
-    ...alarms,
-    report: (instance, stream, error) =>
-      logger.error({ instance, stream: streamKey(stream), err: error }, 'a fault of ours'),
-    onFenced: (slot, epoch) => {
-      logger.warn({ slot, epoch }, 'a higher epoch has the slot');
-      keeper.lost(slot);
-      catchUp();
-    },
-    onClockJump: async (ms) => {
-      logger.warn({ ms }, 'this process was stopped: the view is read again before anything is served');
-      await viewLog.catchUp();
-    },
-  });
   const catchUp = () =>
     void viewLog.catchUp().catch((error: unknown) => logger.warn({ err: error }, 'a newer view could not be read'));
-  const keeper = new SlotKeeper(name, incarnation, {
-    view: viewLog,
-    clock,
-    timers,
-    server: { take: (slot, epoch) => host.takeSlot(slot, epoch), release: (slot) => host.releaseSlot(slot) },
-    taken: (_slot, stallMs) => {
-      metrics.observe('hunt_slot_stall_seconds', stallMs / 1000);
-      metrics.count('hunt_slot_moves_total', 1, 'start');
-    },
-    failed: (slot, error) => {
-      logger.warn({ slot, err: error }, 'a slot could not be taken');
-      catchUp();
-    },
-  });
-  const intake = await Intake.listen({
-    addr: linkPort === undefined ? addr : `${bracketed(config.host)}:${linkPort}`,
-    nodeKey: `${name}@${incarnation}`,
-    host,
-    timers,
-    view: () => viewLog.view.number,
-  });
+  let end: (how: { readonly code: number; readonly reason: string }) => void = () => {};
+  const ended = new Promise<{ readonly code: number; readonly reason: string }>((resolve) => (end = resolve));
+  let isStopping = false;
+  const parts: IncarnationParts = {
+    context,
+    backend,
+    viewLog,
+    alarms,
+    metrics,
+    addr,
+    listen: linkPort === undefined ? addr : `${bracketed(config.host)}:${linkPort}`,
+    http,
+    newerView: catchUp,
+    over: (incarnation) => void isOver(incarnation).catch((error: unknown) => end({ code: 1, reason: String(error) })),
+  };
+  let present = await NodeIncarnation.join(parts, 'start');
+
+  /** Its incarnation serves no longer: removed, it joins again; drained, it does as it was told; replaced, it must not fight. */
+  const isOver = async (incarnation: NodeIncarnation): Promise<void> => {
+    if (isStopping) return;
+    const fate = fateOf(viewLog.view, name, incarnation.number);
+    logger.warn(
+      { view: viewLog.view.number, incarnation: incarnation.number },
+      `this incarnation is over: ${fate.reason}`,
+    );
+    await incarnation.abandon();
+    if (fate.kind === 'end') return end(fate);
+    if (fate.kind === 'rejoin') present = await NodeIncarnation.join(parts, 'it was removed and runs still');
+  };
   const ingest = await NodeIngest.listen({
     context,
     placement: new ViewPlacement(viewLog),
@@ -104,44 +81,44 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
     checks: () => checks(),
   });
   metrics.gauge('hunt_view', viewLog.view.number);
-  viewLog.onChange((view) => {
-    metrics.gauge('hunt_view', view.number);
-    intake.announceView();
-  });
+  viewLog.onChange((view) => metrics.gauge('hunt_view', view.number));
 
-  const checks = (): Check[] => [
-    { name: 'log', ok: backend.state().up },
-    {
-      name: 'slots',
-      ok: keeper.settled,
-      detail: `${keeper.serving} of ${slotsOf(viewLog.view, name).length} are served`,
-    },
-  ];
+  const checks = (): Check[] => [{ name: 'log', ok: backend.state().up }, ...present.checks()];
   return {
     checks,
-    ended: new Promise((end) => {
-      viewLog.onChange((view) => {
-        const present = nodeOf(view, name);
-        // Removed while it could not answer: it starts anew. Replaced: its successor serves, and it must not fight for the name.
-        if (present !== undefined && present.incarnation > incarnation)
-          end({ code: 0, reason: `another process joined as ${name}` });
-        else if (present?.state !== 'active') end({ code: 1, reason: 'no longer a member of the view' });
-      });
-    }),
+    ended,
     probes: {
       title: 'Treasure Hunt Engine: node',
-      inside: { [nodeLoadPath]: (): NodeLoad => ({ hunts: host.state().activations }) },
+      inside: { [nodeLoadPath]: (): NodeLoad => present.load() },
     },
     stop: async () => {
+      isStopping = true;
       await ingest.close();
-      await keeper.close();
-      await host.close();
-      await viewLog
-        .append(leave(name, incarnation), { deadlineMs: leaveMs, reason: 'stop' })
-        .catch((error: unknown) => logger.warn({ err: error }, 'left without saying so'));
-      await intake.close();
+      await present.leave();
       viewLog.close();
       await backend.close();
     },
   };
+}
+
+type Fate =
+  | { readonly kind: 'rejoin' | 'stay'; readonly reason: string }
+  | { readonly kind: 'end'; readonly code: number; readonly reason: string };
+
+function fateOf(view: View, name: string, incarnation: number): Fate {
+  const node = nodeOf(view, name);
+  // Another process bears the name: its successor serves.
+  if (node !== undefined && node.incarnation > incarnation)
+    return { kind: 'end', code: 0, reason: `another process joined as ${name}` };
+  switch (node?.state) {
+    case 'dead':
+      return { kind: 'rejoin', reason: 'the others removed it' };
+    case 'left':
+      if (node.after === After.STAY) return { kind: 'stay', reason: 'it was drained, and stays' };
+      if (node.after === After.RESTART)
+        return { kind: 'end', code: exitRestart, reason: 'it was drained to be restarted' };
+      return { kind: 'end', code: 0, reason: 'it was drained' };
+    default:
+      return { kind: 'end', code: 1, reason: 'it is no member of the view any more' };
+  }
 }

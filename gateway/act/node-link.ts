@@ -6,6 +6,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { Call, CallReply, Hello } from '../../proto/generated/node/v1/link.ts';
+import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Timers } from '../../runtime/kernel/timer.ts';
 import { FrameReader, frame, frameHeaderBytes, frameType } from '../../runtime/link/frame.ts';
 import type { Envelope, Pending, PendingCall, PendingCommand } from './pending.ts';
@@ -17,6 +18,10 @@ export const linkCommandsMax = 50_000;
 /** Bytes in the frame that fills. */
 export const linkBytesMax = 8 * 1024 * 1024;
 export const connectMsMax = 2_000;
+
+/** Errors of a connection attempt that say that the process is gone; others may be a trouble of the way, or our own. */
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
+const slotsLookedAt = 64;
 
 const envelopeBytesMin = 4 * 1024;
 const requestNumbers = 0x100000000;
@@ -47,6 +52,11 @@ export class NodeLink {
   #calls = new Map<number, PendingCall>();
   #callNumber = 0;
   #heard = false;
+  /** Nobody listens at the node's address. */
+  #refused = false;
+  /** Since when something waits and nothing was answered. */
+  #stalledAt: number | undefined;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   readonly #cancelConnect: () => void;
 
   constructor(
@@ -54,12 +64,16 @@ export class NodeLink {
     private readonly socket: Duplex,
     private readonly name: string,
     private readonly view: () => number,
+    private readonly clock: Clock,
     private readonly timers: Timers,
     private readonly events: LinkEvents,
   ) {
     socket.on('connect', this.#onConnect);
     socket.on('data', this.#onData);
-    socket.on('error', () => this.end());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#refused = this.state === 'connecting' && refusals.has(error.code ?? '');
+      this.end();
+    });
     socket.on('close', () => this.end());
     // A peer that accepts and never says hello is as good as none.
     this.#cancelConnect = timers.after(connectMsMax, () => {
@@ -72,6 +86,26 @@ export class NodeLink {
   }
   get full(): boolean {
     return this.#commands.size + this.#boxed.length >= linkCommandsMax || this.#envelope.length >= linkBytesMax;
+  }
+  get refused(): boolean {
+    return this.#refused;
+  }
+  /** For how long nothing was answered although something waits; 0: nothing waits. */
+  get stalledMs(): number {
+    return this.#stalledAt === undefined ? 0 : this.clock.monotonic() - this.#stalledAt;
+  }
+  get answeredMs(): number {
+    return this.clock.monotonic() - this.#answeredAt;
+  }
+  /** Of how many slots commands wait for their answers, counted among the oldest. */
+  get slotsWaiting(): number {
+    const slots = new Set<number>();
+    let seen = 0;
+    for (const { slot } of this.#commands.values()) {
+      slots.add(slot);
+      if (++seen >= slotsLookedAt) break;
+    }
+    return slots.size;
   }
   get unanswered(): number {
     return this.#commands.size + this.#boxed.length + this.#calls.size;
@@ -126,6 +160,7 @@ export class NodeLink {
         this.#commands.delete(number);
         out.push(command);
       }
+    if (this.#commands.size === 0) this.#stalledAt = undefined;
     for (const [number, call] of this.#calls)
       if (which(call)) {
         this.#calls.delete(number);
@@ -153,6 +188,7 @@ export class NodeLink {
     this.#commands.clear();
     this.#boxed = [];
     this.#calls = new Map();
+    this.#stalledAt = undefined;
     this.events.lost(this, work);
   }
 
@@ -226,6 +262,12 @@ export class NodeLink {
       }
       at += length;
     }
+    this.#answered();
+  }
+
+  #answered(): void {
+    this.#answeredAt = this.clock.monotonic();
+    this.#stalledAt = this.#commands.size === 0 ? undefined : this.#answeredAt;
   }
 
   #writeCall(number: number, call: PendingCall): void {
@@ -264,6 +306,7 @@ export class NodeLink {
     this.#boxed = [];
     this.#envelope = fresh();
     this.#inFlight = true;
+    this.#stalledAt ??= this.clock.monotonic();
     this.socket.write(envelope.bytes.subarray(0, envelope.length));
   }
 }

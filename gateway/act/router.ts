@@ -16,7 +16,7 @@ import { NodeLink, nodeKey } from './node-link.ts';
 import type { Envelope, Pending, PendingCall, PendingCommand } from './pending.ts';
 import { inFlightMax, PlayerLane } from './player-lane.ts';
 import { detailOf, nackIn, nackReply } from './reply.ts';
-import type { CallOutcome, Placement, Route } from './route.ts';
+import type { CallOutcome, NodeAddress, Placement, Route } from './route.ts';
 import { WaitingWork } from './waiting-work.ts';
 
 /** A command or call is answered within this time, whatever happens. */
@@ -49,6 +49,21 @@ export interface RouterParts {
   readonly name: string;
   /** A node has seen a newer view than ours: read it. */
   readonly newerView?: (view: number) => void;
+  /** Nobody listens where a node should: {@link Router.links} tells where. */
+  readonly refused?: () => void;
+}
+
+/** What the gateway can tell of a node from its link alone. */
+export interface LinkHealth {
+  readonly id: string;
+  readonly incarnation: number;
+  readonly refused: boolean;
+  /** Something waits for an answer on it, and for so long nothing was answered; 0: nothing waits. */
+  readonly stalledMs: number;
+  /** How many slots have something waiting, counted up to a few. */
+  readonly slotsWaiting: number;
+  /** How long ago the last answer came. */
+  readonly answeredMs: number;
 }
 
 export class Router implements Route {
@@ -57,6 +72,8 @@ export class Router implements Route {
   readonly #pending = new Map<number, Pending>();
   readonly #lanes = new Map<string, PlayerLane>();
   readonly #waiting: WaitingWork;
+  /** Nodes at whose address nobody listened at the last try. */
+  readonly #refused = new Map<string, NodeAddress>();
   /** When a node that refused a connection may be tried again. */
   readonly #restUntil = new Map<string, { at: number; failures: number }>();
   #serial = 0;
@@ -171,6 +188,27 @@ export class Router implements Route {
     });
   }
 
+  links(): LinkHealth[] {
+    const answering = [...this.#links.values()].filter((link) => !this.#refused.has(link.key));
+    const open = answering.map(({ node, stalledMs, slotsWaiting, answeredMs }) => ({
+      id: node.id,
+      incarnation: node.incarnation,
+      refused: false,
+      stalledMs,
+      slotsWaiting,
+      answeredMs,
+    }));
+    const refused = [...this.#refused.values()].map(({ id, incarnation }) => ({
+      id,
+      incarnation,
+      refused: true,
+      stalledMs: 0,
+      slotsWaiting: 0,
+      answeredMs: Number.POSITIVE_INFINITY,
+    }));
+    return [...open, ...refused];
+  }
+
   get #full(): boolean {
     return this.#pending.size >= pendingCommandsMax || this.#waiting.bytes >= waitingBytesMax;
   }
@@ -203,9 +241,13 @@ export class Router implements Route {
       this.parts.connect(node.addr),
       this.parts.name,
       () => this.parts.placement.view,
+      this.parts.clock,
       this.parts.timers,
       {
-        opened: (l) => this.#restUntil.delete(l.key),
+        opened: (l) => {
+          this.#restUntil.delete(l.key);
+          this.#refused.delete(l.key);
+        },
         lost: (l, work) => this.#lost(l, work),
         reply: (l, command, reply) => this.#reply(l, command, reply),
         called: (l, call, reply) => this.#called(l, call, reply),
@@ -220,6 +262,10 @@ export class Router implements Route {
 
   #lost(link: NodeLink, work: readonly Pending[]): void {
     this.#links.delete(link.key);
+    if (link.refused) {
+      this.#refused.set(link.key, link.node);
+      this.parts.refused?.();
+    }
     const failures = (this.#restUntil.get(link.key)?.failures ?? 0) + 1;
     const rest = Math.min(restMsMax, restMsMin * 2 ** Math.min(failures, 6));
     this.#restUntil.set(link.key, { failures, at: this.parts.clock.monotonic() + this.#jitter(rest) });
@@ -263,6 +309,7 @@ export class Router implements Route {
       if (owner !== undefined) known.add(nodeKey(owner));
     }
     for (const key of this.#restUntil.keys()) if (!known.has(key)) this.#restUntil.delete(key);
+    for (const key of this.#refused.keys()) if (!known.has(key)) this.#refused.delete(key);
     for (const [key, link] of [...this.#links]) if (!known.has(key) && link.unanswered === 0) link.end();
     this.#waiting.tryNow();
   }

@@ -58,6 +58,11 @@ export class Members<M, E extends ActorEvent> implements PageHolder {
     return this.#pageCount;
   }
 
+  /** What the rows in memory are taken to weigh. */
+  get residentBytes(): number {
+    return this.pages().reduce((sum, page) => sum + (page.rows === undefined ? 0 : page.bytes), 0);
+  }
+
   pageOf(memberId: string): Page<M, E> {
     return this.#directory[this.#depth === 0 ? 0 : memberHash(memberId) & (2 ** this.#depth - 1)] as Page<M, E>;
   }

@@ -23,6 +23,8 @@ export interface IntakeOptions {
   readonly timers: Timers;
   /** The number of this node's view. */
   readonly view: () => number;
+  /** How long this node has not heard from its log, for those who watch it. Absent: nobody asks. */
+  readonly logSilentMs?: () => number;
   readonly sockets?: Sockets;
 }
 
@@ -30,6 +32,7 @@ export const linkProtocol = 1;
 /** Calls of one link that are not answered yet; beyond: BUSY. */
 export const linkCallsMax = 4_096;
 const requestNumbers = 0x1_0000_0000;
+const silenceMsMax = 0xffff_ffff;
 const outBytesMin = 16 * 1024;
 
 /**
@@ -103,6 +106,12 @@ class GatewayLink implements LinkHandler, ReplySink {
         return void this.#submit(payload);
       case frameType.call:
         return void this.#call(payload);
+      case frameType.ping: {
+        const silence = Buffer.allocUnsafe(4);
+        silence.writeUInt32LE(Math.min(silenceMsMax, Math.round(this.options.logSilentMs?.() ?? 0)), 0);
+        this.link.write(frame(frameType.pong, silence));
+        return;
+      }
       case frameType.hello: {
         const { protocol, view } = Hello.decode(payload);
         if (protocol !== linkProtocol) throw new FrameError(`protocol ${protocol}: this node speaks ${linkProtocol}`);

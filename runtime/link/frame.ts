@@ -11,8 +11,21 @@
  *  call       gateway → node        u32 LE call number, Call
  *  callReply  node → gateway        u32 LE call number, CallReply
  *  view       node → gateway        u64 LE: the node's view number, when it is newer than the gateway's
+ * Between nodes, which watch one another:
+ *  ping       node → node           nothing
+ *  pong       node → node           u32 LE: ms for which the answering node has not heard from its log
  */
-export const frameType = { hello: 1, submit: 2, taken: 3, replies: 4, call: 5, callReply: 6, view: 7 } as const;
+export const frameType = {
+  hello: 1,
+  submit: 2,
+  taken: 3,
+  replies: 4,
+  call: 5,
+  callReply: 6,
+  view: 7,
+  ping: 8,
+  pong: 9,
+} as const;
 
 /** A frame longer than this ends the link: it can only be damage. */
 export const frameBytesMax = 64 * 1024 * 1024;

@@ -21,7 +21,7 @@ import type { PageStore } from '../log/page-store.ts';
 import { type Metrics, noMetrics } from '../metrics.ts';
 import { type AlarmWake, EmbeddedAlarmWake } from './alarm-wake.ts';
 import { ClockWatch } from './clock-watch.ts';
-import { type AnyActivation, type AnyRequest, OwnedSlot } from './slot.ts';
+import { type AnyActivation, type AnyRequest, OwnedSlot, type SlotLoad } from './slot.ts';
 import { sweep } from './sweep.ts';
 
 export interface ActorHostOptions {
@@ -113,6 +113,21 @@ export class ActorHost {
       if (this.#slots.get(slot) === owned) this.#slots.delete(slot);
       throw error;
     }
+  }
+
+  /** Writes what of that slot is only in the log, while it is served: giving it up then takes no time. */
+  async prepareSlot(slot: Slot): Promise<void> {
+    await this.#slots.get(slot)?.flush();
+  }
+
+  /** Undefined: it is not served here. */
+  slotLoad(slot: Slot): SlotLoad | undefined {
+    const owned = this.#slots.get(slot);
+    return owned?.isOwned === true ? owned.load() : undefined;
+  }
+
+  slotLoads(): SlotLoad[] {
+    return [...this.#slots.values()].filter((owned) => owned.isOwned).map((owned) => owned.load());
   }
 
   /** Gives the slot up in good order; resolves when nothing of it is left. New commands get NOT_OWNER from now on. */

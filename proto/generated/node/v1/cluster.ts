@@ -12,9 +12,25 @@ export const protobufPackage = "node.v1";
 
 export const protobufFileName = "node/v1/cluster.proto";
 
+export enum After {
+  EXIT = 0,
+  STAY = 1,
+  RESTART = 2,
+  UNRECOGNIZED = -1,
+}
+
+/** Membership. `by` of the event is the accuser, a node or a gateway. */
+export enum Symptom {
+  SILENT = 0,
+  REFUSED = 1,
+  STUCK = 2,
+  UNRECOGNIZED = -1,
+}
+
 /**
  * The cluster is a log too: one stream (kind "cluster", id 0). The view's number is the stream's version.
  * A slot's epoch is the number of the view that gave it to its present owner. Fields 1-9 as in Envelope.
+ * `by` and `reason` are the audit trail: who changed the cluster, and why.
  */
 export interface ClusterEvent {
   actorId: number;
@@ -31,10 +47,25 @@ export interface ClusterEvent {
     | { $case: "joined"; value: NodeJoined }
     | { $case: "left"; value: NodeLeft }
     | { $case: "assigned"; value: SlotsAssigned }
+    | { $case: "suspected"; value: NodeSuspected }
+    | { $case: "cleared"; value: NodeCleared }
+    | { $case: "removed"; value: NodeRemoved }
+    | { $case: "frozen"; value: Frozen }
+    | { $case: "unfrozen"; value: Unfrozen }
+    | { $case: "started"; value: OperationStarted }
+    | { $case: "moving"; value: SlotsMoving }
+    | { $case: "cancelled"; value: MovesCancelled }
+    | { $case: "served"; value: SlotsServed }
+    | { $case: "judged"; value: CanaryJudged }
+    | { $case: "turned"; value: OperationTurned }
+    | { $case: "ended"; value: OperationEnded }
     | undefined;
 }
 
-/** The members that this cluster is made of, written by the supervisor at each start before any node runs. */
+/**
+ * The members that this cluster is made of, written by the supervisor at each start before any node runs: whoever was
+ * active is not any more, and keeps its slots.
+ */
 export interface ClusterFormed {
   cluster: string;
   profile: string;
@@ -59,17 +90,134 @@ export interface NodeJoined {
   http: string;
 }
 
+/**
+ * A clean end. Without `operation` it keeps its slots: whoever stops a node to start it again moves nothing. With one it
+ * was drained, and its process does what `after` says.
+ */
 export interface NodeLeft {
   id: string;
+  operation: string;
+  after: After;
 }
 
+/** `operation` and `stopped_ms` (how long the old owner had served nothing when it appended this) when it was a handoff. */
 export interface SlotsAssigned {
   slots: SlotRange[];
+  operation: string;
+  stoppedMs: number;
 }
 
 export interface SlotRange {
   node: string;
   slots: number[];
+}
+
+export interface NodeSuspected {
+  id: string;
+  incarnation: number;
+  symptom: Symptom;
+}
+
+/** The accuser of the event's `by` hears from it again. */
+export interface NodeCleared {
+  id: string;
+  incarnation: number;
+}
+
+/** Two independent accusers agree (or the only other node). Its slots, and only these, get new owners in the same event. */
+export interface NodeRemoved {
+  id: string;
+  incarnation: number;
+  symptom: Symptom;
+  accusers: string[];
+  slots: SlotRange[];
+}
+
+export interface Frozen {
+  until: number;
+}
+
+export interface Unfrozen {
+}
+
+/** A change of the cluster, carried out step by step by whichever node coordinates. */
+export interface OperationStarted {
+  id: string;
+  /** apply, drain, join */
+  kind: string;
+  /** of drain and join */
+  node: string;
+  weights: Member[];
+  pins: Pin[];
+  unpin: number[];
+  remove: string[];
+  moves: PlannedMove[];
+  movesPerS: number;
+  canaryS: number;
+  deadlineAt: number;
+  after: After;
+}
+
+export interface Pin {
+  slot: number;
+  node: string;
+  reason: string;
+  until: number;
+}
+
+export interface PlannedMove {
+  slot: number;
+  to: string;
+  reason: string;
+  bytes: number;
+  stallMs: number;
+}
+
+/** From now on the owners prepare to hand these slots over to the nodes named, and do. */
+export interface SlotsMoving {
+  operation: string;
+  slots: SlotRange[];
+}
+
+/** They stay where they are. */
+export interface MovesCancelled {
+  operation: string;
+  slots: number[];
+}
+
+/** The new owner serves; stall_ms from the old one's stop until then. */
+export interface SlotsServed {
+  node: string;
+  incarnation: number;
+  slots: ServedSlot[];
+}
+
+export interface ServedSlot {
+  slot: number;
+  epoch: number;
+  stallMs: number;
+}
+
+/** The new owner of the first slot says how it went with it. */
+export interface CanaryJudged {
+  operation: string;
+  slot: number;
+  healthy: boolean;
+  detail: string;
+  commands: number;
+}
+
+/** From now on the operation takes back what it has done. */
+export interface OperationTurned {
+  id: string;
+  error: string;
+  moves: PlannedMove[];
+}
+
+export interface OperationEnded {
+  id: string;
+  state: string;
+  error: string;
 }
 
 function createBaseClusterEvent(): ClusterEvent {
@@ -128,6 +276,42 @@ export const ClusterEvent: MessageFns<ClusterEvent> = {
         break;
       case "assigned":
         SlotsAssigned.encode(message.outcome.value, writer.uint32(154).fork()).join();
+        break;
+      case "suspected":
+        NodeSuspected.encode(message.outcome.value, writer.uint32(162).fork()).join();
+        break;
+      case "cleared":
+        NodeCleared.encode(message.outcome.value, writer.uint32(170).fork()).join();
+        break;
+      case "removed":
+        NodeRemoved.encode(message.outcome.value, writer.uint32(178).fork()).join();
+        break;
+      case "frozen":
+        Frozen.encode(message.outcome.value, writer.uint32(186).fork()).join();
+        break;
+      case "unfrozen":
+        Unfrozen.encode(message.outcome.value, writer.uint32(194).fork()).join();
+        break;
+      case "started":
+        OperationStarted.encode(message.outcome.value, writer.uint32(202).fork()).join();
+        break;
+      case "moving":
+        SlotsMoving.encode(message.outcome.value, writer.uint32(210).fork()).join();
+        break;
+      case "cancelled":
+        MovesCancelled.encode(message.outcome.value, writer.uint32(218).fork()).join();
+        break;
+      case "served":
+        SlotsServed.encode(message.outcome.value, writer.uint32(226).fork()).join();
+        break;
+      case "judged":
+        CanaryJudged.encode(message.outcome.value, writer.uint32(234).fork()).join();
+        break;
+      case "turned":
+        OperationTurned.encode(message.outcome.value, writer.uint32(242).fork()).join();
+        break;
+      case "ended":
+        OperationEnded.encode(message.outcome.value, writer.uint32(250).fork()).join();
         break;
     }
     return writer;
@@ -248,6 +432,102 @@ export const ClusterEvent: MessageFns<ClusterEvent> = {
             }
 
             message.outcome = { $case: "assigned", value: SlotsAssigned.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.outcome = { $case: "suspected", value: NodeSuspected.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.outcome = { $case: "cleared", value: NodeCleared.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.outcome = { $case: "removed", value: NodeRemoved.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.outcome = { $case: "frozen", value: Frozen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.outcome = { $case: "unfrozen", value: Unfrozen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.outcome = { $case: "started", value: OperationStarted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.outcome = { $case: "moving", value: SlotsMoving.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.outcome = { $case: "cancelled", value: MovesCancelled.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.outcome = { $case: "served", value: SlotsServed.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.outcome = { $case: "judged", value: CanaryJudged.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.outcome = { $case: "turned", value: OperationTurned.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.outcome = { $case: "ended", value: OperationEnded.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -490,13 +770,19 @@ export const NodeJoined: MessageFns<NodeJoined> = {
 };
 
 function createBaseNodeLeft(): NodeLeft {
-  return { id: "" };
+  return { id: "", operation: "", after: 0 };
 }
 
 export const NodeLeft: MessageFns<NodeLeft> = {
   encode(message: NodeLeft, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
+    }
+    if (message.operation !== "") {
+      writer.uint32(18).string(message.operation);
+    }
+    if (message.after !== 0) {
+      writer.uint32(24).int32(message.after);
     }
     return writer;
   },
@@ -522,6 +808,22 @@ export const NodeLeft: MessageFns<NodeLeft> = {
             message.id = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.after = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -536,13 +838,19 @@ export const NodeLeft: MessageFns<NodeLeft> = {
 };
 
 function createBaseSlotsAssigned(): SlotsAssigned {
-  return { slots: [] };
+  return { slots: [], operation: "", stoppedMs: 0 };
 }
 
 export const SlotsAssigned: MessageFns<SlotsAssigned> = {
   encode(message: SlotsAssigned, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.slots) {
       SlotRange.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.operation !== "") {
+      writer.uint32(18).string(message.operation);
+    }
+    if (message.stoppedMs !== 0) {
+      writer.uint32(25).double(message.stoppedMs);
     }
     return writer;
   },
@@ -566,6 +874,22 @@ export const SlotsAssigned: MessageFns<SlotsAssigned> = {
             }
 
             message.slots.push(SlotRange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.stoppedMs = reader.double();
             continue;
           }
         }
@@ -638,6 +962,1155 @@ export const SlotRange: MessageFns<SlotRange> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodeSuspected(): NodeSuspected {
+  return { id: "", incarnation: 0, symptom: 0 };
+}
+
+export const NodeSuspected: MessageFns<NodeSuspected> = {
+  encode(message: NodeSuspected, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint64(message.incarnation);
+    }
+    if (message.symptom !== 0) {
+      writer.uint32(24).int32(message.symptom);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeSuspected {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeSuspected();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.symptom = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodeCleared(): NodeCleared {
+  return { id: "", incarnation: 0 };
+}
+
+export const NodeCleared: MessageFns<NodeCleared> = {
+  encode(message: NodeCleared, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint64(message.incarnation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeCleared {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeCleared();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodeRemoved(): NodeRemoved {
+  return { id: "", incarnation: 0, symptom: 0, accusers: [], slots: [] };
+}
+
+export const NodeRemoved: MessageFns<NodeRemoved> = {
+  encode(message: NodeRemoved, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint64(message.incarnation);
+    }
+    if (message.symptom !== 0) {
+      writer.uint32(24).int32(message.symptom);
+    }
+    for (const v of message.accusers) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.slots) {
+      SlotRange.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeRemoved {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeRemoved();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.symptom = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.accusers.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.slots.push(SlotRange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFrozen(): Frozen {
+  return { until: 0 };
+}
+
+export const Frozen: MessageFns<Frozen> = {
+  encode(message: Frozen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.until !== 0) {
+      writer.uint32(8).int64(message.until);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Frozen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFrozen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.until = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUnfrozen(): Unfrozen {
+  return {};
+}
+
+export const Unfrozen: MessageFns<Unfrozen> = {
+  encode(_: Unfrozen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Unfrozen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnfrozen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOperationStarted(): OperationStarted {
+  return {
+    id: "",
+    kind: "",
+    node: "",
+    weights: [],
+    pins: [],
+    unpin: [],
+    remove: [],
+    moves: [],
+    movesPerS: 0,
+    canaryS: 0,
+    deadlineAt: 0,
+    after: 0,
+  };
+}
+
+export const OperationStarted: MessageFns<OperationStarted> = {
+  encode(message: OperationStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.node !== "") {
+      writer.uint32(26).string(message.node);
+    }
+    for (const v of message.weights) {
+      Member.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.pins) {
+      Pin.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.unpin.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.unpin) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    for (const v of message.remove) {
+      writer.uint32(58).string(v!);
+    }
+    for (const v of message.moves) {
+      PlannedMove.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.movesPerS !== 0) {
+      writer.uint32(73).double(message.movesPerS);
+    }
+    if (message.canaryS !== 0) {
+      writer.uint32(80).uint32(message.canaryS);
+    }
+    if (message.deadlineAt !== 0) {
+      writer.uint32(88).int64(message.deadlineAt);
+    }
+    if (message.after !== 0) {
+      writer.uint32(96).int32(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OperationStarted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOperationStarted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.weights.push(Member.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pins.push(Pin.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.unpin.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.unpin.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.remove.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.moves.push(PlannedMove.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.movesPerS = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.canaryS = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.deadlineAt = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.after = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePin(): Pin {
+  return { slot: 0, node: "", reason: "", until: 0 };
+}
+
+export const Pin: MessageFns<Pin> = {
+  encode(message: Pin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.until !== 0) {
+      writer.uint32(32).int64(message.until);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Pin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.until = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePlannedMove(): PlannedMove {
+  return { slot: 0, to: "", reason: "", bytes: 0, stallMs: 0 };
+}
+
+export const PlannedMove: MessageFns<PlannedMove> = {
+  encode(message: PlannedMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.to !== "") {
+      writer.uint32(18).string(message.to);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.stallMs !== 0) {
+      writer.uint32(41).double(message.stallMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlannedMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlannedMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.stallMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSlotsMoving(): SlotsMoving {
+  return { operation: "", slots: [] };
+}
+
+export const SlotsMoving: MessageFns<SlotsMoving> = {
+  encode(message: SlotsMoving, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== "") {
+      writer.uint32(10).string(message.operation);
+    }
+    for (const v of message.slots) {
+      SlotRange.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlotsMoving {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlotsMoving();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.slots.push(SlotRange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMovesCancelled(): MovesCancelled {
+  return { operation: "", slots: [] };
+}
+
+export const MovesCancelled: MessageFns<MovesCancelled> = {
+  encode(message: MovesCancelled, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== "") {
+      writer.uint32(10).string(message.operation);
+    }
+    if (message.slots.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.slots) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MovesCancelled {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMovesCancelled();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.slots.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.slots.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSlotsServed(): SlotsServed {
+  return { node: "", incarnation: 0, slots: [] };
+}
+
+export const SlotsServed: MessageFns<SlotsServed> = {
+  encode(message: SlotsServed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(16).uint64(message.incarnation);
+    }
+    for (const v of message.slots) {
+      ServedSlot.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlotsServed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlotsServed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.incarnation = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.slots.push(ServedSlot.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseServedSlot(): ServedSlot {
+  return { slot: 0, epoch: 0, stallMs: 0 };
+}
+
+export const ServedSlot: MessageFns<ServedSlot> = {
+  encode(message: ServedSlot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.stallMs !== 0) {
+      writer.uint32(25).double(message.stallMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServedSlot {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServedSlot();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.stallMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCanaryJudged(): CanaryJudged {
+  return { operation: "", slot: 0, healthy: false, detail: "", commands: 0 };
+}
+
+export const CanaryJudged: MessageFns<CanaryJudged> = {
+  encode(message: CanaryJudged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== "") {
+      writer.uint32(10).string(message.operation);
+    }
+    if (message.slot !== 0) {
+      writer.uint32(16).uint32(message.slot);
+    }
+    if (message.healthy !== false) {
+      writer.uint32(24).bool(message.healthy);
+    }
+    if (message.detail !== "") {
+      writer.uint32(34).string(message.detail);
+    }
+    if (message.commands !== 0) {
+      writer.uint32(40).uint64(message.commands);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CanaryJudged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCanaryJudged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.healthy = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.commands = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOperationTurned(): OperationTurned {
+  return { id: "", error: "", moves: [] };
+}
+
+export const OperationTurned: MessageFns<OperationTurned> = {
+  encode(message: OperationTurned, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.error !== "") {
+      writer.uint32(18).string(message.error);
+    }
+    for (const v of message.moves) {
+      PlannedMove.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OperationTurned {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOperationTurned();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.moves.push(PlannedMove.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOperationEnded(): OperationEnded {
+  return { id: "", state: "", error: "" };
+}
+
+export const OperationEnded: MessageFns<OperationEnded> = {
+  encode(message: OperationEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.error !== "") {
+      writer.uint32(26).string(message.error);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OperationEnded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOperationEnded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {

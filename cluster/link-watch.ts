@@ -1,0 +1,67 @@
+/**
+ * A gateway's judgement of the nodes, from its links alone: one that refuses connections is gone; one that keeps commands of
+ * several hunts and answers none, while others answer theirs, cannot commit, whatever it says to probes (health is progress).
+ *
+ * Owns: nothing but the pace. Does not own: the links (the router does), nor who is removed.
+ */
+import { Symptom } from '../proto/generated/node/v1/cluster.ts';
+import type { Cancel, Timers } from '../runtime/kernel/timer.ts';
+import type { Accuser } from './accuser.ts';
+import { stuckMsMax } from './limits.ts';
+import type { ViewSource } from './placement.ts';
+import { isServing, nodeOf } from './view.ts';
+
+const lookMs = 500;
+/** Of one hunt alone the fault may be the hunt's. */
+const slotsStuckMin = 2;
+
+/** What the router can tell of a link. */
+export interface LinkHealth {
+  readonly id: string;
+  readonly incarnation: number;
+  /** Nobody listens at the node's address. */
+  readonly refused: boolean;
+  /** Something waits for an answer on it, and for so long nothing was answered; 0: nothing waits. */
+  readonly stalledMs: number;
+  /** How many slots have something waiting, counted up to a few. */
+  readonly slotsWaiting: number;
+  /** How long ago the last answer came. */
+  readonly answeredMs: number;
+}
+
+export interface LinkWatchPorts {
+  readonly view: ViewSource;
+  readonly accuser: Accuser;
+  readonly timers: Timers;
+  readonly links: () => readonly LinkHealth[];
+}
+
+export class LinkWatch {
+  readonly #cancel: Cancel;
+
+  constructor(private readonly ports: LinkWatchPorts) {
+    this.#cancel = ports.timers.every(lookMs, () => this.look());
+  }
+
+  /** Judges all links as they are now. */
+  look(): void {
+    const { view, accuser, links } = this.ports;
+    const all = links();
+    for (const link of all) {
+      const node = nodeOf(view.view, link.id);
+      if (!isServing(node) || node.incarnation !== link.incarnation) continue;
+      accuser.judge(node, symptomOf(link, all));
+    }
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+}
+
+export function symptomOf(link: LinkHealth, all: readonly LinkHealth[]): Symptom | undefined {
+  if (link.refused) return Symptom.REFUSED;
+  if (link.stalledMs < stuckMsMax || link.slotsWaiting < slotsStuckMin) return undefined;
+  const othersAnswer = all.some((other) => other !== link && !other.refused && other.answeredMs < stuckMsMax / 2);
+  return othersAnswer ? Symptom.STUCK : undefined;
+}
