@@ -35,7 +35,7 @@ describe('the check of a NATS server', () => {
     assert.match(faultsOf({}, { replicas: 2 }).join(), /2 replicas: JetStream needs 1, 3 or 5/);
     const limits = { max_storage: 1000, max_streams: 2 };
     const faults = faultsOf({ account: { storage: 0, streams: 0, limits } }, { logBytesMax: 1000, pageBytesMax: 500 });
-    assert.match(faults[0] ?? '', /may store 1000 bytes .* reserve 16778716/);
+    assert.match(faults[0] ?? '', /may store 1000 bytes .* reserve 4195804/);
     assert.match(faults[1] ?? '', /may have 2 streams/);
   });
 

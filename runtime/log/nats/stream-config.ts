@@ -14,7 +14,7 @@ import type { Names } from './names.ts';
 export const logBytesMaxDefault = 2 * 1024 ** 3;
 export const pageBytesMaxDefault = 1024 ** 3;
 /** 512 small messages, with room for those that are being replaced. */
-export const slotBytesMax = 16 * 1024 ** 2;
+export const slotBytesMax = 4 * 1024 ** 2;
 /** An append is sent again within seconds; beyond, the comparison of sequences finds it. A longer window costs memory and slow starts. */
 const duplicateWindowNs = 20_000_000_000;
 
