@@ -130,6 +130,11 @@ export class Projector {
     return this.#book.lags(this.#options.clock.now());
   }
 
+  /** Those that are this projector's at present. */
+  ownedSlots(): Iterable<Slot> {
+    return this.#ownership.owned;
+  }
+
   state(): ProjectorState {
     const { owned, projectors, isConnected } = this.#ownership;
     return {

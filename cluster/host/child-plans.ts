@@ -76,7 +76,9 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
     nodes.push(plan('node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
   const others: ChildPlan[] = [];
   if (pgPort > 0) others.push(plan('postgres', 'postgres', await inside('postgres', 7203)));
-  if (pgPort > 0 || config.pgUrl !== undefined) others.push(plan('projector', 'p1', await inside('p1', 7201)));
+  // On servers it archives, too, whatever else there is: their logs must not fill up.
+  if (pgPort > 0 || config.pgUrl !== undefined || config.profile !== 'embedded')
+    others.push(plan('projector', 'p1', await inside('p1', 7201)));
   return {
     log: config.profile === 'embedded' ? plan('log', 'log', await inside('log', 7100)) : undefined,
     nodes,

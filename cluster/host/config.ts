@@ -150,7 +150,7 @@ const schema = z.object({
     0,
     Number.MAX_SAFE_INTEGER,
     'bytes that the log keeps of all history; 0 = no limit by size',
-  ).default(0),
+  ).optional(),
   logSync: z
     .enum(['process', 'power'], { error: 'must be power (survives power loss) or process (faster)' })
     .default('power'),

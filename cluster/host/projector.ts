@@ -1,40 +1,54 @@
+import type { Archiver } from '../../projections/archive.ts';
 import { projectionMetrics } from '../../projections/metrics.ts';
 import { Projector } from '../../projections/projector.ts';
+import { type Slot, slotCount } from '../../proto/ids.ts';
 import { ViewLog } from '../view-log.ts';
+import { startArchiver } from './archiver.ts';
 import { connectBackend } from './backend.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
 import { registerMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { storeUrls } from './store-url.ts';
 
-/** `hunt projector`: brings hunts into PostgreSQL. Returns the exit code. */
+const allSlots: readonly Slot[] = Array.from({ length: slotCount }, (_, slot) => slot as Slot);
+
+/**
+ * `hunt projector`: brings hunts into PostgreSQL, and history into the archive. Without a PostgreSQL it only archives. Returns the
+ * exit code.
+ */
 export const runProjector = (config: Config, warnings: readonly string[] = []): Promise<number> =>
   runRole(config, config.nodeId ?? 'projector', warnings, startProjector);
 
-async function startProjector({ config, clock, random, timers, logger, registry }: RoleContext): Promise<RunningRole> {
+async function startProjector(context: RoleContext): Promise<RunningRole> {
+  const { config, clock, random, timers, logger, registry } = context;
   const pgUrls = await storeUrls(config);
-  if (pgUrls === undefined)
-    throw new ConfigError(['HUNT_PG_URL is missing: a projector needs a PostgreSQL to write to']);
   const backend = await connectBackend(config, logger);
   const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
   const lineage = await lineageOf(viewLog);
-  const projector = new Projector({
-    log: backend.log,
-    pgUrls,
-    // A cluster that begins anew is another log: positions in it mean something else.
-    logName: `${config.profile} ${config.cluster} ${lineage}`,
-    clock,
-    timers,
-    random,
-    metrics: registerMetrics(registry, projectionMetrics),
-    journal: logger,
-  });
+  if (pgUrls === undefined) logger.warn('HUNT_PG_URL is not given: there are no lists, this process only archives');
+  const projector =
+    pgUrls &&
+    new Projector({
+      log: backend.log,
+      pgUrls,
+      // A cluster that begins anew is another log: positions in it mean something else.
+      logName: `${config.profile} ${config.cluster} ${lineage}`,
+      clock,
+      timers,
+      random,
+      metrics: registerMetrics(registry, projectionMetrics),
+      journal: logger,
+    });
+  // Which slots are whose, PostgreSQL tells. While it is away several may archive the same, which changes nothing: a full log would.
+  const archiver = await startArchiver(context, backend, () =>
+    projector?.state().isConnected === true ? projector.ownedSlots() : allSlots,
+  );
   return {
-    checks: () => checksOf(backend.state().up, projector),
+    checks: () => [{ name: 'log', ok: backend.state().up }, ...projectorChecks(projector), archiveCheck(archiver)],
     probes: { title: 'Treasure Hunt Engine: projector' },
     stop: async () => {
-      await projector.stop();
+      await Promise.all([projector?.stop(), archiver.close()]);
       viewLog.close();
       await backend.close();
     },
@@ -53,18 +67,19 @@ async function lineageOf(viewLog: ViewLog): Promise<string> {
   });
 }
 
-function checksOf(logIsUp: boolean, projector: Projector): Check[] {
+function projectorChecks(projector: Projector | undefined): Check[] {
+  if (projector === undefined) return [];
   const { isConnected, faults } = projector.state();
-  const [fault] = faults;
   return [
-    { name: 'log', ok: logIsUp },
     { name: 'store', ok: isConnected, ...(isConnected ? {} : { detail: 'PostgreSQL does not answer' }) },
-    {
-      name: 'slots',
-      ok: fault === undefined,
-      ...(fault === undefined
-        ? {}
-        : { detail: `${faults.length} are not projected; slot ${fault.slot}: ${fault.message}` }),
-    },
+    slotsCheck('slots', faults, 'projected'),
   ];
+}
+
+const archiveCheck = ({ faults }: Archiver): Check => slotsCheck('archive', faults, 'archived');
+
+function slotsCheck(name: string, faults: Archiver['faults'], what: string): Check {
+  const [first] = faults;
+  if (first === undefined) return { name, ok: true };
+  return { name, ok: false, detail: `${faults.length} slots are not ${what}; slot ${first.slot}: ${first.message}` };
 }
