@@ -6,6 +6,7 @@
 import { LogDamagedError } from '../event-log.ts';
 import type { CheckpointEntry } from './entry.ts';
 import type { FoldState } from './fold.ts';
+import type { SlotLimits } from './limits.ts';
 import { SlotIndex, type StreamEntry, type StreamRange } from './slot-index.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -48,14 +49,14 @@ export function writeCheckpoint({ position, state, index }: SlotFold): Checkpoin
 }
 
 /** Of a checkpoint at `offset`. Undefined if it speaks of what comes after it: then the log was cut off below it. */
-export function readCheckpoint(checkpoint: CheckpointEntry, offset: number): SlotFold | undefined {
+export function readCheckpoint(checkpoint: CheckpointEntry, offset: number, limits: SlotLimits): SlotFold | undefined {
   if (checkpoint.position > offset) return undefined;
   const { bytes } = checkpoint;
   const reader = new WireReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const found = reader.i8();
   if (found !== format) throw new LogDamagedError(`the checkpoint at offset ${offset} has format ${found}`);
   const state = readState(reader);
-  const index = new SlotIndex();
+  const index = new SlotIndex(limits);
   index.trimmedTo = checkpoint.trimmedTo;
   for (let left = reader.varint(); left > 0; left--)
     index.landmarks.push({ position: reader.varint(), state: readState(reader) });

@@ -23,6 +23,7 @@ import {
 import type { BrokerAddress } from './broker-link.ts';
 import { Brokers } from './brokers.ts';
 import { Courier } from './courier.ts';
+import type { SlotLimits } from './limits.ts';
 import { SlotLane } from './slot-lane.ts';
 import { SlotReader } from './slot-reader.ts';
 import { readBytesDefault, SlotReads } from './slot-reads.ts';
@@ -35,7 +36,7 @@ const patienceMsDefault = 5_000;
 const patienceTicks = 20;
 const connectMsDefault = 3_000;
 const requestMsDefault = 10_000;
-/** How often an idle owner looks whether somebody took its slots. */
+/** How often an owner looks whether somebody took its slots. */
 const lookMsDefault = 1_000;
 /** Of appends that are not answered, in all slots; beyond: busy. */
 export const appendsUnansweredBytesMax = 32 * 1024 * 1024;
@@ -60,6 +61,7 @@ export interface KafkaLogOptions {
   readonly connectMs?: number;
   readonly requestMs?: number;
   readonly lookMs?: number;
+  readonly limits?: SlotLimits;
   /** Where a broker is to be reached instead of its own address. */
   readonly route?: (address: BrokerAddress) => BrokerAddress;
 }
@@ -214,7 +216,7 @@ export class KafkaLog implements EventLog {
   /** Moved to the end of the map: the first is the one not used for longest. */
   #reader(slot: number): SlotReader {
     if (this.#isClosed) throw new LogUnavailableError('the log was closed here');
-    const reader = this.#readers.get(slot) ?? new SlotReader(slot, this.#source);
+    const reader = this.#readers.get(slot) ?? new SlotReader(slot, this.#source, this.options.limits);
     this.#readers.delete(slot);
     this.#readers.set(slot, reader);
     this.#forget();
@@ -264,14 +266,12 @@ export class KafkaLog implements EventLog {
     for (const lane of this.#lanes.values()) lane.checkPatience();
   }
 
-  /** An idle owner hears nothing by itself: it looks whether somebody took its slots. */
+  /** An owner hears of a rival by its own appends alone: where it has none that succeed, it looks. */
   async #look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
-    const idle = [...this.#lanes.values()].filter(
-      ({ isOwner, isIdle, reader }) => isOwner && isIdle && reader.fault === undefined,
-    );
-    await Promise.all(idle.map((lane) => lane.reader.catchUp().catch(() => undefined)));
+    const owned = [...this.#lanes.values()].filter(({ isOwner, reader }) => isOwner && reader.fault === undefined);
+    await Promise.all(owned.map((lane) => lane.reader.catchUp().catch(() => undefined)));
     this.#isLooking = false;
   }
 }

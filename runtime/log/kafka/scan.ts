@@ -2,7 +2,7 @@ import { LogDamagedError } from '../event-log.ts';
 import { type BatchEntry, type Entry, readEntry } from './entry.ts';
 import { adopt, type FoldState, fold } from './fold.ts';
 import { readRecordBatches } from './record-batch.ts';
-import { fetchBytesMax, type Source } from './source.ts';
+import { fetchBytesMax, type SlotSource } from './source.ts';
 
 const fetchBytesMin = 16 * 1024;
 /** What a record is taken to weigh before it was seen: the less is wanted, the less is fetched. */
@@ -20,7 +20,7 @@ export interface ScanStart {
  * was not taken). Resolves with the place to go on from. Undefined if Kafka does not hold the stretch any more.
  */
 export async function scan(
-  source: Source,
+  source: SlotSource,
   slot: number,
   start: ScanStart,
   upto: number,
@@ -49,7 +49,7 @@ export async function scan(
  * a gap are what all positions rely on: a gap is damage.
  */
 export async function fetchEntries(
-  source: Source,
+  source: SlotSource,
   slot: number,
   offset: number,
   upto: number,

@@ -3,18 +3,14 @@
  * of the partition that hold its records; and for the slot *landmarks*, the state of the fold at a position now and then. Both
  * let a reader begin in the middle. Made by folding, and no more than that: it may be thrown away at any time (I8).
  *
- * A range begins at a record of the stream and takes in those that follow within {@link rangeSpan} offsets: a quiet stream
+ * A range begins at a record of the stream and takes in those that follow within `rangeSpan` offsets: a quiet stream
  * has a range a record and is sought, a busy one is scanned along with its neighbours, and the index of a partition of
  * 100,000 records stays in the tens of kilobytes.
  */
 import { type StreamId, streamKey } from '../../../proto/ids.ts';
 import { LogDamagedError } from '../event-log.ts';
 import type { Batch, FoldState } from './fold.ts';
-
-/** Offsets from a range's first record to its last, at most. */
-export const rangeSpan = 1024;
-/** Offsets between two landmarks, at least. */
-export const landmarkSpan = 1024;
+import type { SlotLimits } from './limits.ts';
 
 export interface StreamRange {
   readonly firstVersion: number;
@@ -44,6 +40,8 @@ export class SlotIndex {
   trimmedTo = 0;
   #ranges = 0;
 
+  constructor(readonly limits: SlotLimits) {}
+
   /** What it holds and what a checkpoint of it writes: streams, ranges and landmarks. */
   get size(): number {
     return this.streams.size + this.#ranges + this.landmarks.length;
@@ -60,7 +58,8 @@ export class SlotIndex {
   /** A record that is about to be folded, whatever it is. */
   pass(position: number, state: FoldState): void {
     const last = this.landmarks.at(-1);
-    if (position - (last?.position ?? this.trimmedTo) >= landmarkSpan) this.landmarks.push({ position, state });
+    if (position - (last?.position ?? this.trimmedTo) >= this.limits.landmarkSpan)
+      this.landmarks.push({ position, state });
   }
 
   /** A batch that counted. */
@@ -76,7 +75,7 @@ export class SlotIndex {
       throw new LogDamagedError(`${key}: version ${version} at offset ${offset} follows version ${entry.head}`);
     entry.head = version + count - 1;
     const last = entry.ranges.at(-1);
-    if (last !== undefined && offset - last.firstOffset < rangeSpan) last.lastOffset = offset;
+    if (last !== undefined && offset - last.firstOffset < this.limits.rangeSpan) last.lastOffset = offset;
     else {
       entry.ranges.push({ firstVersion: version, firstOffset: offset, lastOffset: offset });
       this.#ranges++;

@@ -17,8 +17,6 @@ import type { AnnouncementEntry, BatchEntry, CheckpointEntry, Entry } from './en
 import type { FoldListener, SlotReader } from './slot-reader.ts';
 import { type Append, type Sendable, type Waiting, WaitingList } from './waiting-list.ts';
 
-/** Records between two checkpoints, at least; more where the index itself is larger, so that it costs no more than the records. */
-export const checkpointRecords = 4096;
 export const checkpointBytesMax = 3 * 1024 * 1024;
 
 /** What the lane asks of those around it. */
@@ -179,7 +177,7 @@ export class SlotLane implements FoldListener {
   async #foldTo(upto: number): Promise<void> {
     while (this.reader.position < upto && this.reader.fault === undefined) {
       try {
-        await this.reader.advance(upto);
+        await this.reader.catchUp();
       } catch (error) {
         if (!(error instanceof LogUnavailableError)) this.#broken(error);
         else if (this.#waiting.isEmpty) return;
@@ -291,7 +289,8 @@ export class SlotLane implements FoldListener {
 
   #checkpointWhenDue(): void {
     const { reader } = this;
-    if (!this.isOwner || reader.position - reader.checkpointed < Math.max(checkpointRecords, reader.index.size)) return;
+    const due = reader.checkpointed + Math.max(reader.limits.checkpointRecords, reader.index.size);
+    if (!this.isOwner || reader.position < due) return;
     if (this.#waiting.all.some((one) => one.type === 'checkpoint')) return;
     const entry = writeCheckpoint(reader);
     if (entry.bytes.byteLength <= checkpointBytesMax) void this.checkpoint(entry);

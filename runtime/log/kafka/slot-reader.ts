@@ -6,19 +6,28 @@
  * A log that ends below what was folded from it was cut off: acknowledged records are gone. That slot stops here, loudly
  * and for good, because going on would give the same versions to other events.
  */
-import { LogDamagedError, LogUnavailableError } from '../event-log.ts';
+import { LogDamagedError } from '../event-log.ts';
 import { oldestOf, readCheckpoint, type SlotFold } from './checkpoint.ts';
 import type { CheckpointEntry, Entry } from './entry.ts';
 import { emptySlot, type FoldState, fold } from './fold.ts';
+import { type SlotLimits, slotLimits } from './limits.ts';
 import { fetchEntries } from './scan.ts';
 import { SlotIndex } from './slot-index.ts';
-import type { Source } from './source.ts';
+import type { SlotSource } from './source.ts';
 
 /** Records at the end of a partition that are asked for the newest checkpoint; more and more, where they do not know. */
 const windowFirst = 64;
 const windowGrowth = 16;
-/** A reader that is so far behind looks for a newer checkpoint before it folds everything. */
-const behindMax = 8192;
+
+const overtakenMax = 3;
+
+/** What the reader wanted to begin with is not there (any more). */
+class OvertakenError extends LogDamagedError {}
+
+const deletedByOthers = (slot: number, start: number): LogDamagedError =>
+  new LogDamagedError(
+    `slot ${slot} begins at ${start} and nothing says what was before: somebody else deleted records`,
+  );
 
 export interface FoldListener {
   folded(entry: Entry, offset: number, counted: boolean): void;
@@ -29,7 +38,7 @@ export interface FoldListener {
 export class SlotReader implements SlotFold {
   position = 0;
   state: FoldState = emptySlot;
-  index = new SlotIndex();
+  index: SlotIndex;
   /** Offset of the checkpoint that reaches furthest + 1, 0 if there is none: what this process's records point to. */
   pointer = 0;
   /** How far that checkpoint reaches. */
@@ -45,8 +54,11 @@ export class SlotReader implements SlotFold {
 
   constructor(
     readonly slot: number,
-    readonly source: Source,
-  ) {}
+    readonly source: SlotSource,
+    readonly limits: SlotLimits = slotLimits,
+  ) {
+    this.index = new SlotIndex(limits);
+  }
 
   /** Why this slot has stopped. */
   get fault(): LogDamagedError | undefined {
@@ -55,19 +67,28 @@ export class SlotReader implements SlotFold {
 
   /** Folds all that was acknowledged before the call; resolves with the end that was found. */
   async catchUp(): Promise<number> {
-    const had = this.position;
-    this.#throwIfStopped();
-    const end = await this.source.end(this.slot);
-    if (end < had)
-      throw this.stop(
-        `it ends at ${end}, but was folded to ${had}: the log was cut off, acknowledged records are lost`,
-      );
-    await this.advance(end);
-    return end;
+    for (let tries = 1; ; tries++) {
+      this.#throwIfStopped();
+      const { logStart, position } = this;
+      const end = await this.source.end(this.slot);
+      if (end < position)
+        throw this.stop(
+          `it ends at ${end}, but was folded to ${position}: the log was cut off, acknowledged records are lost`,
+        );
+      try {
+        await this.#advance(end);
+      } catch (error) {
+        // The checkpoint of a trim lies before its deletions: whoever asks for the end anew finds it.
+        if (!(error instanceof OvertakenError) || tries > overtakenMax) throw error;
+        continue;
+      }
+      if (logStart > this.index.trimmedTo) throw deletedByOthers(this.slot, logStart);
+      return end;
+    }
   }
 
   /** Folds up to an offset that is known to be committed. */
-  async advance(upto: number): Promise<void> {
+  async #advance(upto: number): Promise<void> {
     this.#target = Math.max(this.#target, upto);
     if (!this.#isBegun || this.#isFarBehind(upto)) {
       this.#beginning ??= this.#begin(upto).finally(() => {
@@ -115,7 +136,7 @@ export class SlotReader implements SlotFold {
   }
 
   #isFarBehind(upto: number): boolean {
-    return this.#advancing === undefined && upto - this.position > behindMax;
+    return this.#advancing === undefined && upto - this.position > this.limits.behindMax;
   }
 
   async #fetchOn(): Promise<void> {
@@ -141,10 +162,7 @@ export class SlotReader implements SlotFold {
       Object.assign(this, { position, state, index, pointer: found.offset + 1, checkpointed: position });
       this.listener?.jumped();
     }
-    if (start > this.index.trimmedTo)
-      throw new LogDamagedError(
-        `slot ${this.slot} begins at ${start} and nothing says what was before: somebody else deleted records of it`,
-      );
+    if (start > this.position) throw new OvertakenError(deletedByOthers(this.slot, start).message);
     this.#isBegun = true;
   }
 
@@ -163,7 +181,7 @@ export class SlotReader implements SlotFold {
           }
           at = offset + 1;
         });
-        if (!held && at === before) throw new LogUnavailableError(`slot ${this.slot} was trimmed meanwhile: try again`);
+        if (!held && at === before) throw new OvertakenError(`slot ${this.slot} was trimmed meanwhile`);
       }
       for (const pointer of [...pointers].sort((a, b) => b - a)) {
         const found = await this.#checkpointAt(pointer - 1);
@@ -178,7 +196,7 @@ export class SlotReader implements SlotFold {
   async #checkpointAt(offset: number): Promise<SlotFold | undefined> {
     let found: SlotFold | undefined;
     await fetchEntries(this.source, this.slot, offset, offset + 1, (entry) => {
-      if (entry.type === 'checkpoint') found = readCheckpoint(entry, offset);
+      if (entry.type === 'checkpoint') found = readCheckpoint(entry, offset, this.limits);
     });
     return found;
   }
@@ -190,7 +208,7 @@ export class SlotReader implements SlotFold {
       this.pointer = offset + 1;
     }
     if (entry.trimmedTo <= this.index.trimmedTo) return;
-    const fold = readCheckpoint(entry, offset);
+    const fold = readCheckpoint(entry, offset, this.limits);
     if (fold !== undefined) this.index.cut(entry.trimmedTo, oldestOf(fold));
   }
 }

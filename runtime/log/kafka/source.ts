@@ -18,6 +18,16 @@ const backOffMaxMs = 200;
 /** One fetch; the broker gives at least one batch, however large. */
 export const fetchBytesMax = 1024 * 1024;
 
+export interface SlotSource {
+  /** The offset behind the last committed record, as of some moment after the call. */
+  end(slot: number): Promise<number>;
+  /** The offset of the first record that Kafka holds. */
+  start(slot: number): Promise<number>;
+  /** What lies from the offset on; undefined if Kafka holds no such offset. No bytes where nothing is committed yet. */
+  fetch(slot: number, offset: number, bytesMax: number): Promise<FetchResult | undefined>;
+  pause(ms: number): Promise<void>;
+}
+
 export interface SourceOptions {
   readonly brokers: Brokers;
   readonly clock: Clock;
@@ -31,7 +41,7 @@ interface Question {
   readonly reject: (error: Error) => void;
 }
 
-export class Source {
+export class Source implements SlotSource {
   readonly #brokers: Brokers;
   /** Questions for the end that wait for the one under way, by broker: all of them become the next one. */
   readonly #asked = new Map<number, { waiting: Question[]; isAsking: boolean }>();
@@ -46,12 +56,10 @@ export class Source {
     this.#isClosed = true;
   }
 
-  /** The offset behind the last committed record, as of some moment after the call. */
   end(slot: number): Promise<number> {
     return this.#patiently(slot, (leader) => this.#askEnd(leader, slot));
   }
 
-  /** The offset of the first record that Kafka holds. */
   start(slot: number): Promise<number> {
     return this.#patiently(slot, async (leader) => {
       const request = listOffsets(this.#brokers.topic, [slot], earliest);
@@ -62,7 +70,6 @@ export class Source {
     });
   }
 
-  /** What lies from the offset on; undefined if Kafka holds no such offset. No bytes where nothing is committed yet. */
   async fetch(slot: number, offset: number, bytesMax: number): Promise<FetchResult | undefined> {
     return this.#patiently(slot, async (leader) => {
       const request = fetch(this.#brokers.topic, [{ partition: slot, offset, bytesMax }], { waitMs: 0, bytesMax });

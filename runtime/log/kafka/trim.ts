@@ -2,6 +2,7 @@ import { type Position, streamKey } from '../../../proto/ids.ts';
 import { LogUnavailableError } from '../event-log.ts';
 import type { Brokers } from './brokers.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import type { CheckpointEntry } from './entry.ts';
 import { emptySlot } from './fold.ts';
 import { deleteRecords, errorName, kafkaError } from './requests.ts';
 import { scan } from './scan.ts';
@@ -21,25 +22,30 @@ const triesMax = 5;
 export async function trim(lane: SlotLane, brokers: Brokers, before: Position): Promise<Position> {
   const { reader } = lane;
   await reader.catchUp();
-  const at = await lastCountedAt(reader, before);
-  if (at > reader.index.trimmedTo) {
-    const oldest = await oldestAt(reader, at);
-    // A copy: the index itself is cut when the checkpoint is folded, in this process as in all others.
-    const copy = readCheckpoint(writeCheckpoint(reader), reader.position);
-    if (copy === undefined) throw new RangeError('a checkpoint of a position beyond itself');
-    copy.index.cut(at, oldest);
-    const entry = writeCheckpoint(copy);
+  const entry = await planTrim(reader, before);
+  if (entry !== undefined) {
     if (entry.bytes.byteLength > checkpointBytesMax)
       throw new RangeError(
-        `slot ${reader.slot} has ${copy.index.size} streams and ranges, more than a checkpoint of ${checkpointBytesMax} bytes holds`,
+        `slot ${reader.slot}: an index of ${entry.bytes.byteLength} bytes (a checkpoint has at most ${checkpointBytesMax})`,
       );
     if (!(await lane.checkpoint(entry)))
-      throw new LogUnavailableError('the checkpoint of a trim was not written in time');
+      throw new LogUnavailableError(`slot ${reader.slot}: the checkpoint of a trim was not written in time`);
     await reader.catchUp();
   }
   const { trimmedTo } = reader.index;
   if (trimmedTo > 0) await deleteBelow(reader, brokers, trimmedTo);
   return trimmedTo as Position;
+}
+
+/** The checkpoint that lets go of what lies below `before`; undefined if that is nothing. The reader has caught up. */
+export async function planTrim(reader: SlotReader, before: number): Promise<CheckpointEntry | undefined> {
+  const at = await lastCountedAt(reader, before);
+  if (at <= reader.index.trimmedTo) return undefined;
+  const oldest = await oldestAt(reader, at);
+  // A copy: the index itself is cut when the checkpoint is folded, in this process as in all others.
+  const copy = readCheckpoint(writeCheckpoint(reader), reader.position, reader.limits);
+  copy?.index.cut(at, oldest);
+  return copy && writeCheckpoint(copy);
 }
 
 /** The last record at or below the position that counts; what is trimmed already if there is none. */
