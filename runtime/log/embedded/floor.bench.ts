@@ -41,7 +41,10 @@ const tickMs = 2;
 const drainMs = 30_000;
 
 /** Offers appends at the rate, `append(i, done)`, and measures from each one's scheduled time. */
-async function offer(options: FloorOptions, append: (i: number, done: () => void) => void): Promise<FloorResult> {
+export async function offer(
+  options: Pick<FloorOptions, 'perSecond' | 'seconds' | 'warmUpSeconds'>,
+  append: (i: number, done: () => void) => void,
+): Promise<FloorResult> {
   const { perSecond, seconds, warmUpSeconds = 0 } = options;
   const total = Math.floor(perSecond * (seconds + warmUpSeconds));
   const first = Math.floor(perSecond * warmUpSeconds);
@@ -145,7 +148,7 @@ export async function clientFloor(
     for (let slot = 0; slot < slotCount; slot++) writers.push(await log.take(slot as Slot, epoch));
     let refused = 0;
     let first = '';
-    const result = await offer({ ...options, dir: '' }, (i, done) => {
+    const result = await offer(options, (i, done) => {
       const n = i % streams;
       const id = base + n;
       const writer = writers[id % slotCount] as SlotWriter;

@@ -5,6 +5,7 @@ import type { Position, Slot, StreamId } from '../../../proto/ids.ts';
 import { bytesOf, eventually, freshStream, readAll, textOf, version, WriterProcess } from '../contract-fixture.ts';
 import { type AppendOutcome, LogUnavailableError, type SlotWriter } from '../event-log.ts';
 import { Follower } from '../feed.contract.ts';
+import { adapterFloor, bareFloor } from './floor.bench.ts';
 import { NatsCluster } from './nats-log.fixture.ts';
 import { checkNatsServer, connectNatsLog } from './nats-log.ts';
 import { NatsServerError } from './stream-config.ts';
@@ -274,6 +275,14 @@ describe('a log on a NATS server', () => {
       assert.deepEqual((await readAll(there, stream)).map(textOf), ['there']);
     } finally {
       await other.close();
+    }
+  });
+
+  it('is measured against bare publishes, at a small size', async () => {
+    const options = { url, seconds: 0.3, streams: 50 };
+    for (const floor of [bareFloor, adapterFloor]) {
+      assert.ok((await floor({ ...options, inFlight: 8 })).perSecond > 0);
+      assert.equal((await floor({ ...options, perSecond: 500 })).appended, 150);
     }
   });
 
