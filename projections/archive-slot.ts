@@ -1,8 +1,8 @@
 import { Envelope } from '../proto/generated/node/v1/record.ts';
-import type { Position, Slot } from '../proto/ids.ts';
+import { type Position, type Slot, streamKey, type Version } from '../proto/ids.ts';
 import { splitRecord } from '../runtime/activation/record.ts';
 import type { Archive } from '../runtime/log/archive/archive.ts';
-import { readFooter } from '../runtime/log/archive/archive-reader.ts';
+import { ArchiveReader, readFooter } from '../runtime/log/archive/archive-reader.ts';
 import { archivedTo, archiveRecords, isSameRecord, readObject } from '../runtime/log/archive/archiving.ts';
 import { type BlockPlace, openBlock } from '../runtime/log/archive/record-block.ts';
 import { ObjectDamagedError } from '../runtime/log/archive/sealed.ts';
@@ -45,7 +45,7 @@ export interface Copied {
 
 export interface Trimmed {
   readonly trimmed: boolean;
-  /** Objects that were damaged and are written anew: the trim must wait for the next look at them. */
+  /** Objects that were damaged and are written anew: open the slot again, and look at them before anything is trimmed. */
   readonly mended: number;
 }
 
@@ -77,12 +77,19 @@ export class ArchivingSlot {
   /** Throws {@link ArchiveConflictError} when the archive holds another history than the log. */
   static async open(slot: Slot, log: EventLog, archive: Archive, end: Position): Promise<ArchivingSlot> {
     const shelf = await Shelf.list(archive, slot);
-    const to = archivedTo(shelf);
-    if (to > end)
+    const { oldest } = await log.readSlot(slot, 0 as Position, 1);
+    const isEmpty = shelf.records.length === 0;
+    // An archive that is begun late says so by where it begins.
+    const to = isEmpty ? oldest : archivedTo(shelf);
+    if (to < oldest && shelf.records.some((listed) => listed.from > to))
+      throw new ArchiveConflictError(
+        `the archive lacks what follows position ${to} of slot ${slot}, and the log begins at ${oldest}: restore the objects from a copy`,
+      );
+    // Somebody else may have archived since it ended there.
+    if (to > end && to > ((await log.ends())[slot] as Position))
       throw new ArchiveConflictError(
         `the archive holds slot ${slot} up to position ${to}, but the log ends at ${end}: this is the archive of another log, or the log lost its end`,
       );
-    const { oldest } = await log.readSlot(slot, 0 as Position, 1);
     const chapters: Chapter[] = [];
     for (const listed of shelf.records) {
       if (listed.to <= oldest || listed.to > to) continue;
@@ -99,9 +106,9 @@ export class ArchivingSlot {
     if (last === undefined) return;
     const archived = await lastRecord(this.archive, last);
     if (archived === undefined) return;
-    const { records } = await this.log.readSlot(this.slot, archived.position, 1);
+    const { records, oldest } = await this.log.readSlot(this.slot, archived.position, 1);
     const [held] = records;
-    if (held !== undefined && held.position <= archived.position && !isSameRecord(held, archived))
+    if (oldest <= archived.position && (held === undefined || !isSameRecord(held, archived)))
       throw new ArchiveConflictError(
         `archive object ${last.object} ends in another record than the log has at position ${archived.position}: this is the archive of another log`,
       );
@@ -176,6 +183,7 @@ export class ArchivingSlot {
       next = page.next;
     }
     if (records.length === 0 || to === undefined) return { records: 0, storedBytes: 0 };
+    if (this.openedAt > from) await this.#mustFollow(records);
     const chapter = await this.#write(from, to, records, times);
     this.#chapters = [...this.#chapters, chapter];
     this.#archivedTo = to;
@@ -184,6 +192,25 @@ export class ArchivingSlot {
     this.#pendingBytes = isAll ? 0 : Math.max(0, this.#pendingBytes - bytes);
     this.#pendingSince = isAll ? Number.POSITIVE_INFINITY : since;
     return { records: records.length, storedBytes: chapter.listed.bytes };
+  }
+
+  /**
+   * The log begins behind the archive's end. Mostly other slots' records lie between; whether something of this one was lost
+   * there, the versions tell.
+   */
+  async #mustFollow(records: readonly LogRecord[]): Promise<void> {
+    const reader = new ArchiveReader(this.archive);
+    const seen = new Set<string>();
+    for (const { stream, version } of records) {
+      if (seen.has(streamKey(stream))) continue;
+      seen.add(streamKey(stream));
+      if (version === 1) continue;
+      const before = (version - 1) as Version;
+      if ((await reader.stream(stream, before, 1, version)).records.length === 0)
+        throw new ArchiveConflictError(
+          `stream ${streamKey(stream)} begins at version ${version} in the log, and the archive lacks version ${before}: restore the objects of slot ${this.slot} from a copy`,
+        );
+    }
   }
 
   async #write(
@@ -219,29 +246,43 @@ export class ArchivingSlot {
   }
 
   /**
-   * Reads everything that the log still has before `before` from the archive and compares. Resolves with how many damaged
-   * objects were written anew; throws {@link ArchiveConflictError} where both are whole and differ.
+   * Reads everything that the log still has before `before` from the archive and compares. Resolves with how many objects
+   * were damaged and are written anew; throws {@link ArchiveConflictError} where both are whole and differ.
    */
   async #prove(before: Position, now: number): Promise<number> {
     const { oldest } = await this.log.readSlot(this.slot, 0 as Position, 1);
-    const mustLackNothing = async (from: Position, to: Position): Promise<void> => {
-      if (from < to && (await this.#heldByLog(from, to)).length > 0)
-        throw new SlotMovedError(`the archive lacks positions ${from} to ${to} of slot ${this.slot}`);
-    };
+    const shelf = await Shelf.list(this.archive, this.slot);
     let mended = 0;
-    let at = oldest;
-    for (const listed of (await Shelf.list(this.archive, this.slot)).records) {
-      if (listed.to <= at) continue;
-      if (at >= before) break;
-      await mustLackNothing(at, listed.from);
-      at = Math.max(at, listed.from) as Position;
-      if (!(await this.#isProved(listed, at, oldest))) {
-        await this.#mend(listed, oldest, now);
-        mended++;
+    let isDamaged = false;
+    for (let at = oldest; at < before; ) {
+      const listed = shelf.records.find((one) => one.from <= at && at < one.to);
+      if (listed === undefined) {
+        const next = shelf.records.find((one) => one.from > at)?.from ?? before;
+        const to = Math.min(next, before) as Position;
+        const held = await this.#heldByLog(at, to);
+        // Of a damaged object, what the log still has; of one that is missing there may be more than one object takes.
+        if (held.length > 0 && !isDamaged)
+          throw new SlotMovedError(`the archive lacks positions ${at} to ${to} of slot ${this.slot}`);
+        if (held.length > 0) {
+          await this.#write(at, to, held, timesOf(held, now));
+          mended++;
+        }
+        at = to;
+      } else if (await this.#isProved(listed, at, oldest)) at = listed.to;
+      else {
+        shelf.setAside(listed.object, 'it is damaged');
+        isDamaged = true;
+        if (oldest <= listed.from) {
+          const held = await this.#heldByLog(listed.from, listed.to);
+          await this.#write(listed.from, listed.to, held, timesOf(held, now));
+          mended++;
+          at = listed.to;
+        } else if (!holds(shelf, listed.from, oldest))
+          throw new ArchiveConflictError(
+            `archive object ${listed.object} is damaged, and the log has let go of a part of it: restore the object from a copy`,
+          );
       }
-      at = listed.to;
     }
-    await mustLackNothing(at, before);
     return mended;
   }
 
@@ -263,22 +304,6 @@ export class ArchivingSlot {
     throw new ArchiveConflictError(
       `archive object ${listed.object} is not what the log has from position ${at} on: nothing of slot ${this.slot} is trimmed`,
     );
-  }
-
-  /** Writes a damaged object anew, if the log has all of it. */
-  async #mend(listed: Listed, oldest: Position, now: number): Promise<void> {
-    if (oldest > listed.from)
-      throw new ArchiveConflictError(
-        `archive object ${listed.object} is damaged, and the log has let go of a part of it: restore the object from a copy`,
-      );
-    const held = await this.#heldByLog(listed.from, listed.to);
-    let time = 0;
-    const times = held.map((record) => {
-      time = timeOf(record, time, now);
-      return time;
-    });
-    const chapter = await this.#write(listed.from, listed.to, held, times);
-    this.#chapters = this.#chapters.map((one) => (one.listed.object === listed.object ? chapter : one));
   }
 
   /** The log's records at positions [from, to). */
@@ -310,6 +335,21 @@ function timeOf(record: LogRecord, before: number, now: number): number {
     // It is archived as it is.
     return before;
   }
+}
+
+function timesOf(records: readonly LogRecord[], now: number): number[] {
+  let time = 0;
+  return records.map((record) => {
+    time = timeOf(record, time, now);
+    return time;
+  });
+}
+
+/** Whether sound objects hold all of [from, to). */
+function holds(shelf: Shelf, from: Position, to: Position): boolean {
+  let at: number = from;
+  for (const listed of shelf.records) if (listed.from <= at) at = Math.max(at, listed.to);
+  return at >= to;
 }
 
 async function lastRecord(archive: Archive, listed: Listed): Promise<LogRecord | undefined> {

@@ -1,4 +1,4 @@
-import type { Position, Slot } from '../proto/ids.ts';
+import { type Position, type Slot, slotCount } from '../proto/ids.ts';
 import type { Clock } from '../runtime/kernel/clock.ts';
 import type { Timers } from '../runtime/kernel/timer.ts';
 import { type Archive, ArchiveUnavailableError } from '../runtime/log/archive/archive.ts';
@@ -8,7 +8,6 @@ import type { ArchiveMetrics } from './archive-metrics.ts';
 import { ArchiveConflictError, ArchivingSlot, SlotMovedError } from './archive-slot.ts';
 import type { Journal } from './journal.ts';
 import { Rest } from './rest.ts';
-import { sentenceOf } from './sql-fault.ts';
 
 /**
  * Moves history from the log into the archive: copies what has waited long enough or is much, and lets the log go of what is
@@ -42,7 +41,6 @@ const objectBytesMin = 64 * 1024;
 const waitPart = 4;
 /** What was appended in the last minute may be lost with the power of a log that does not wait for its disk: not archived yet. */
 const settleMsMax = 60_000;
-const slotsAll = 256;
 /** Of one slot in one round, so that all of them come to their turn. */
 const objectsPerVisitMax = 16;
 
@@ -61,7 +59,7 @@ export class Archiver {
   constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rest = new Rest(options.timers);
-    const share = (options.keepBytes ?? 0) / slotsAll / waitPart;
+    const share = (options.keepBytes ?? 0) / slotCount / waitPart;
     this.#objectBytes = share === 0 ? objectBytesDefault : clamp(share, objectBytesMin, objectBytesDefault);
   }
 
@@ -94,7 +92,7 @@ export class Archiver {
       for (const slot of owned) await this.#visit(slot, 'trim', () => this.#trim(slot, keepFrom));
     } catch (error) {
       metrics.count('hunt_archive_failures_total', 1, 'open');
-      journal.warn({ fault: sentenceOf(error) }, 'the log does not answer: nothing is archived');
+      journal.warn({ fault: (error as Error).message }, 'the log does not answer: nothing is archived');
     }
     this.#measure();
   }
@@ -109,9 +107,9 @@ export class Archiver {
     } catch (error) {
       // Whatever was known of the slot may be wrong: the next round finds it out anew.
       this.#slots.delete(slot);
-      if (error instanceof SlotMovedError) return;
       metrics.count('hunt_archive_failures_total', 1, step);
-      const fault = sentenceOf(error);
+      if (error instanceof SlotMovedError) return;
+      const fault = (error as Error).message;
       if (error instanceof ArchiveUnavailableError || error instanceof LogUnavailableError)
         journal.warn({ slot, fault }, 'a slot is archived later');
       else {
@@ -154,6 +152,7 @@ export class Archiver {
     const { trimmed, mended } = await present.trim(keepFrom, clock.now());
     if (trimmed) metrics.count('hunt_archive_trims_total', 1);
     if (mended === 0) return;
+    this.#slots.delete(slot);
     metrics.count('hunt_archive_objects_total', mended, 'mended');
     journal.error({ slot, objects: mended }, 'objects of the archive were damaged, and are written anew from the log');
   }
@@ -166,7 +165,7 @@ export class Archiver {
     const chapters = [...this.#slots.values()].flatMap((slot) => slot.chapters).sort((a, b) => a.newestAt - b.newestAt);
     let bytes = this.#bytesInLog();
     for (const chapter of chapters) {
-      if (bytes <= (keepBytes * owned) / slotsAll) break;
+      if (bytes <= (keepBytes * owned) / slotCount) break;
       bytes -= chapter.bytes;
       keepFrom = Math.max(keepFrom, chapter.newestAt + 1);
     }
