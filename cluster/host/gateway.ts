@@ -17,6 +17,7 @@ import { LinkWatch } from '../link-watch.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
+import { ClusterControl } from './cluster-desk.ts';
 import type { Config } from './config.ts';
 import { DescribedCluster } from './describe-cluster.ts';
 import { openGatewayStore } from './gateway-store.ts';
@@ -97,6 +98,8 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const shadows = new ShadowDesk(backend.log, clock, timers);
   const scoreboards = scoreboardCache(context);
   const store = await openGatewayStore(context, backend.log);
+  const lag = async () => ({ projection: await store.projectionLag() });
+  const described = new DescribedCluster(viewLog, askInside(tokens, clock), lag, clock);
   const operations = operationsOf({
     clock,
     timers,
@@ -104,9 +107,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     route: router,
     tokens,
     events: new LogEventReader(backend.log, showEvent),
-    cluster: new DescribedCluster(viewLog, askInside(tokens, clock), async () => ({
-      projection: await store.projectionLag(),
-    })),
+    cluster: new ClusterControl(viewLog, described, backend.log, clock),
     ...(store.catalog === undefined ? {} : { catalog: store.catalog }),
     scoreboards,
     parseDefinition: definitions.parse,

@@ -15,6 +15,7 @@ import { validatorCompiler } from './judge.ts';
 import type { Operations } from './operations/operations.ts';
 import { PathMethods } from './path-methods.ts';
 import { Problem } from './problem.ts';
+import { clusterRoutes } from './routes/cluster.ts';
 import { definitionRoutes, huntRoutes } from './routes/hunts.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { playerRoutes } from './routes/players.ts';
@@ -135,6 +136,7 @@ export async function buildAdmin(ops: Operations, options: AdminOptions = {}): P
   await app.register(huntRoutes(ops));
   await app.register(steeringRoutes(ops));
   await app.register(playerRoutes(ops));
+  await app.register(clusterRoutes(ops));
   await app.register(serviceRoutes(ops));
   if (options.webRoot !== undefined) await app.register(pageRoutes(options.webRoot));
   await app.ready();

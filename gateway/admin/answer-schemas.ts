@@ -119,14 +119,66 @@ export const actAnswer = documented(
 const player = z.looseObject({ hunt_id: integer, player_id: z.string(), token: z.string(), expires_at: integer });
 export const playerAnswer = documented(player);
 export const joinedAnswer = documented(player.extend({ title: z.string(), status, socket_url: z.string() }));
+const operation = z.looseObject({
+  id: z.string(),
+  kind: z.enum(['apply', 'drain', 'join']),
+  state: z.enum(['canary', 'running', 'done', 'failed', 'rolled_back']),
+  moves_total: integer,
+  moves_done: integer,
+  stall_ms_max: z.number(),
+  started_at: integer,
+  ended_at: integer.optional(),
+  node: z.string().optional(),
+  error: z.string().optional(),
+  by: z.string(),
+  reason: z.string(),
+  moves: z
+    .array(z.looseObject({ slot: integer, from: z.string(), to: z.string(), state: z.string(), reason: z.string() }))
+    .optional(),
+});
+const freeze = z.looseObject({ reason: z.string(), by: z.string(), until: integer });
+export const operationAnswer = documented(operation);
+export const frozenAnswer = documented(z.looseObject({ frozen: freeze.nullable() }));
+export const planAnswer = documented(
+  z.looseObject({
+    plan_id: z.string(),
+    view: integer,
+    moves: z.array(
+      z.looseObject({
+        slot: integer,
+        from: z.string(),
+        to: z.string(),
+        reason: z.string(),
+        bytes: integer,
+        stall_ms: z.number(),
+      }),
+    ),
+    slots_after: z.record(z.string(), integer),
+    imbalance_after: z.number(),
+  }),
+);
+export const clusterHistoryAnswer = documented(
+  z.looseObject({
+    events: z.array(
+      z.looseObject({ view: integer, type: z.string(), at: integer, by: z.string(), reason: z.string() }),
+    ),
+    next: integer.nullable(),
+  }),
+);
 export const clusterAnswer = documented(
   z.looseObject({
     cluster: z.string(),
     profile: z.string(),
     view: integer,
+    frozen: freeze.nullable(),
     nodes: z.array(z.looseObject({ id: z.string(), state: z.string(), slots: integer })),
     owners: z.array(z.string()),
     epochs: z.array(integer),
+    pins: z.record(z.string(), z.string()),
+    operations: z.array(operation),
+    parked: z.array(z.looseObject({ node: z.string(), hunt: z.string(), code: z.string(), message: z.string() })),
+    unserved: z.array(z.looseObject({ node: z.string(), slot: integer, for_ms: integer, reason: z.string() })),
+    moving: z.record(z.string(), z.string()),
   }),
 );
 export const healthAnswer = documented(z.looseObject({ status: z.string() }));

@@ -18,7 +18,7 @@ export interface AdminPorts {
   readonly route: Route;
   readonly tokens: Tokens;
   readonly events: EventReader;
-  readonly cluster: ClusterView;
+  readonly cluster: ClusterDesk;
   readonly scoreboards: ScoreboardCache;
   /** Absent: this process was given no PostgreSQL, and lists no hunts. */
   readonly catalog?: HuntCatalog;
@@ -73,16 +73,92 @@ export interface BoardPage {
   readonly offset: number;
 }
 
-export interface ClusterView {
+/** The cluster, seen and changed. Whatever is not allowed rejects with a Problem. */
+export interface ClusterDesk {
   /** The answer of `GET /v1/cluster`. */
   describe(): Promise<ClusterDescription> | ClusterDescription;
+  /** What the change would move, and what that would cost; changes nothing. */
+  plan(change: ClusterChangeWish): Promise<ClusterPlanAnswer>;
+  /** Begins to carry a plan out. VIEW_CHANGED unless the view is the one that it was made on. */
+  apply(wish: ApplyWish, by: string): Promise<OperationRow>;
+  operation(id: string): OperationRow;
+  /** Takes the whole change back. */
+  rollBack(id: string, by: string): Promise<OperationRow>;
+  freeze(reason: string, expiresS: number, by: string): Promise<ClusterFreeze>;
+  unfreeze(by: string): Promise<void>;
+  /** Empties a node; asked again, the same operation. */
+  drain(wish: DrainWish, by: string): Promise<OperationRow>;
+  /** The audit trail: what changed the cluster, who, when and why, from event `from` + 1 on. */
+  history(from: number, limit: number): Promise<{ readonly events: readonly object[]; readonly next: number | null }>;
+}
+
+export interface ClusterChangeWish {
+  readonly weights: Readonly<Record<string, number>>;
+  /** By slot. */
+  readonly pins: Readonly<Record<string, string>>;
+  readonly unpin: readonly number[];
+  readonly remove: readonly string[];
+  readonly reason: string;
+  /** Of the pins; 0: for good. */
+  readonly pinsForS: number;
+}
+
+export interface ClusterPlanAnswer {
+  readonly plan_id: string;
+  readonly view: number;
+  readonly moves: readonly {
+    readonly slot: number;
+    readonly from: string;
+    readonly to: string;
+    readonly reason: string;
+    readonly bytes: number;
+    readonly stall_ms: number;
+  }[];
+  readonly slots_after: Readonly<Record<string, number>>;
+  readonly imbalance_after: number;
+}
+
+export interface ApplyWish {
+  readonly planId: string;
+  readonly movesPerS: number;
+  readonly canaryS: number;
+}
+
+export interface DrainWish {
+  readonly node: string;
+  readonly deadlineS: number;
+  /** What its process does once it has left. */
+  readonly after: 'exit' | 'stay' | 'restart';
+}
+
+export interface ClusterFreeze {
+  readonly reason: string;
+  readonly by: string;
+  readonly until: number;
+}
+
+export interface OperationRow {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly moves_total: number;
+  readonly moves_done: number;
+  readonly stall_ms_max: number;
+  readonly started_at: number;
+  readonly ended_at?: number;
+  readonly node?: string;
+  readonly error?: string;
+  readonly by: string;
+  readonly reason: string;
+  /** Only where one operation is asked for. */
+  readonly moves?: readonly object[];
 }
 
 export interface ClusterDescription {
   readonly cluster: string;
   readonly profile: string;
   readonly view: number;
-  readonly frozen: { readonly reason: string; readonly by: string; readonly until: number } | null;
+  readonly frozen: ClusterFreeze | null;
   readonly nodes: readonly {
     readonly id: string;
     readonly state: string;
@@ -99,7 +175,21 @@ export interface ClusterDescription {
   readonly lag: Readonly<
     Record<string, { readonly events: number; readonly seconds: number; readonly worst_slot?: number }>
   >;
-  readonly operations: readonly object[];
+  readonly operations: readonly OperationRow[];
+  /** Hunts that cannot be served, and slots that should be and are not, with their reasons. */
+  readonly parked: readonly {
+    readonly node: string;
+    readonly hunt: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+  readonly unserved: readonly {
+    readonly node: string;
+    readonly slot: number;
+    readonly for_ms: number;
+    readonly reason: string;
+  }[];
+  readonly moving: Readonly<Record<string, string>>;
 }
 
 /**

@@ -118,6 +118,53 @@ export const scoreboardQuery = z.object({
   offset: numeral('offset', 0, 10_000_000).default(0),
 });
 
+const slotsMax = 255;
+const weight = z
+  .number({ message: 'must be a number from 0 to 100' })
+  .min(0, { message: 'must be from 0 to 100; 0 takes no slot' })
+  .max(100, { message: 'must be from 0 to 100' });
+const slotName = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,2})$/, { message: `a slot is a whole number from 0 to ${slotsMax}` })
+  .refine((slot) => Number(slot) <= slotsMax, { message: `a slot is a whole number from 0 to ${slotsMax}` });
+export const pinSecondsMax = 366 * 24 * 3_600;
+export const planBody = z.object({
+  weights: z.record(id, weight).default({}),
+  pins: z.record(slotName, id).default({}),
+  unpin: z
+    .array(integer(0, slotsMax))
+    .max(slotsMax + 1)
+    .default([]),
+  remove: z.array(id).max(64).default([]),
+  reason: reason.optional(),
+  expires_s: integer(1, pinSecondsMax).optional(),
+});
+export const planIdCharsMax = 32 * 1024;
+export const movesPerSDefault = 8;
+export const canarySDefault = 2;
+export const applyBody = z.object({
+  plan_id: z.string().min(1).max(planIdCharsMax),
+  moves_per_s: z
+    .number({ message: 'must be a number from 0.1 to 256' })
+    .min(0.1, { message: 'must be at least 0.1: raise it' })
+    .max(256, { message: 'must be at most 256: lower it' })
+    .default(movesPerSDefault),
+  canary_s: integer(0, 3_600).default(canarySDefault),
+});
+export const freezeBody = z.object({ reason, expires_s: integer(1, 86_400) });
+export const deadlineSDefault = 120;
+export const drainBody = z
+  .object({
+    deadline_s: integer(1, 86_400).default(deadlineSDefault),
+    stay: z.boolean({ message: 'must be true or false' }).default(false),
+    restart: z.boolean({ message: 'must be true or false' }).default(false),
+  })
+  .refine((body) => !(body.stay && body.restart), { message: 'give either stay or restart' });
+export const historyQuery = z.object({
+  from: numeral('from', 0, Number.MAX_SAFE_INTEGER).default(0),
+  limit: numeral('limit', 1, pageRowsMax).default(pageRowsDefault),
+});
+
 export const problemSchema = z
   .looseObject({
     type: z.string(),

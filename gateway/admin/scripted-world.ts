@@ -10,6 +10,7 @@ import type { CallOutcome, Route } from '../act/route.ts';
 import { Buckets } from '../socket/bucket.ts';
 import { Tokens } from '../token/tokens.ts';
 import type { AdminPorts, Check, EventPage, HuntCatalog } from './ports.ts';
+import { ScriptedCluster } from './scripted-cluster.ts';
 
 interface Hunt {
   owner: string;
@@ -48,6 +49,7 @@ export class ScriptedWorld implements Route {
   catalog: HuntCatalog | undefined;
   readonly key = new Uint8Array(32).fill(5);
   readonly tokens = new Tokens(this.clock, systemRandom, { key: this.key });
+  readonly cluster = new ScriptedCluster();
   readonly players = new Buckets({ perSecond: 10, burst: 30 });
   oldest = 1;
 
@@ -69,22 +71,7 @@ export class ScriptedWorld implements Route {
       scoreboards: { read: async () => undefined, keep: () => undefined },
       admitAct: (player) => this.players.take(player, this.now),
       readiness: () => this.checks,
-      cluster: {
-        describe: () => ({
-          cluster: 'local',
-          profile: 'embedded',
-          view: 3,
-          frozen: null,
-          nodes: [
-            { id: 'n1', state: 'active', weight: 1, incarnation: 2, addr: '/tmp/n1', slots: 256, hunts: 1, since: 1 },
-          ],
-          owners: Array.from({ length: 256 }, () => 'n1'),
-          epochs: Array.from({ length: 256 }, () => 1),
-          pins: {},
-          lag: { projection: { events: 0, seconds: 0, worst_slot: 0 } },
-          operations: [],
-        }),
-      },
+      cluster: this.cluster,
       events: {
         read: async (huntId, from, limit): Promise<EventPage> => {
           const head = this.hunts.get(huntId)?.version ?? 0;

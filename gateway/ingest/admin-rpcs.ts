@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { isErrorCode } from '../../proto/error-code.ts';
 import {
   AdminService,
-  type ClusterReply,
   CreateHuntRequest,
   CreatePlayerRequest,
   GetHuntRequest,
@@ -30,14 +29,8 @@ import { creatorsDoor, designersDoor, operatorsDoor, playersDoor } from '../admi
 import { verbBodies } from '../admin/routes/steering.ts';
 import { eventsRowsMax, joinBody, listQuery, pageRowsDefault, pageRowsMax, playersBody } from '../admin/schemas.ts';
 import type { Claims } from '../token/claims.ts';
-
-export interface RpcCall {
-  readonly request: Buffer;
-  readonly authorization: string | undefined;
-  /** Of the caller, without port. */
-  readonly address: string;
-}
-export type Rpc = (call: RpcCall) => Promise<object>;
+import { clusterRpcs } from './cluster-rpcs.ts';
+import { decode, type Rpc, type RpcCall } from './rpc.ts';
 
 /** By method, as {@link AdminService} names them. */
 export function adminRpcs(ops: Operations): Record<keyof typeof AdminService, Rpc> {
@@ -67,14 +60,6 @@ export function adminRpcs(ops: Operations): Record<keyof typeof AdminService, Rp
     );
     return successOf(answer) as Record<string, never>;
   };
-  /** These change the cluster: this release serves them over neither interface. */
-  const later =
-    (door: Door): Rpc =>
-    async (call) => {
-      await enter(call, door);
-      throw new Problem('METHOD_NOT_ALLOWED', 'this release does not serve this method');
-    };
-
   return {
     createHunt: async (call) => {
       const request = decode(CreateHuntRequest, call.request);
@@ -194,29 +179,11 @@ export function adminRpcs(ops: Operations): Record<keyof typeof AdminService, Rp
       const body = judge(joinBody, decode(JoinRequest, call.request));
       return tokenOf(await joinByCode(ops, call.address, body, { minted: mintedOnce(ops) }));
     },
-    getCluster: async (call) => {
-      await enter(call, operatorsDoor);
-      return await clusterReply(ops);
-    },
-    planCluster: later(operatorsDoor),
-    applyCluster: later(operatorsDoor),
-    drainNode: later(operatorsDoor),
-    getOperation: later(operatorsDoor),
-    rollBack: later(operatorsDoor),
-    freezeCluster: later(operatorsDoor),
-    unfreezeCluster: later(operatorsDoor),
+    ...clusterRpcs(ops, (call) => enter(call, operatorsDoor)),
   };
 }
 
 const mintedOnce = (ops: Operations) => ({ hunt_id: 0, seed: ops.ports.random.token(18) });
-
-function decode<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Uint8Array): T {
-  try {
-    return codec.decode(bytes);
-  } catch {
-    throw new Problem('INVALID', 'the message is malformed, or has a number above 2^53-1');
-  }
-}
 
 function limitOf(limit: number, max: number): number {
   if (limit > max) throw new Problem('INVALID', `limit must be a whole number from 1 to ${max}`);
@@ -291,22 +258,5 @@ function rowOf(show: {
     players: show.players ?? 0,
     version: show.version,
     owner: show.owner ?? '',
-  };
-}
-
-async function clusterReply(ops: Operations): Promise<ClusterReply> {
-  const view = await ops.ports.cluster.describe();
-  return {
-    cluster: view.cluster,
-    profile: view.profile,
-    view: view.view,
-    frozen: view.frozen ?? undefined,
-    nodes: view.nodes.map((node) => ({ ...node })),
-    owners: [...view.owners],
-    epochs: [...view.epochs],
-    pins: Object.fromEntries(Object.entries(view.pins).map(([slot, node]) => [Number(slot), node])),
-    projectionLagEvents: view.lag.projection?.events ?? 0,
-    projectionLagSeconds: view.lag.projection?.seconds ?? 0,
-    operations: [],
   };
 }

@@ -17,6 +17,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { errorCatalogue, isErrorCode } from '../../proto/error-code.ts';
 import { joinCodeNumber } from '../../proto/ids.ts';
 import { operationsOf } from '../admin/operations/operations.ts';
+import { Problem } from '../admin/problem.ts';
 import { ScriptedWorld } from '../admin/scripted-world.ts';
 import { addressOf, buildIngest } from './ingest.ts';
 import { streamRequestsMax } from './submit-stream.ts';
@@ -341,7 +342,42 @@ describe('the gRPC interface', () => {
       const operator = await world.token('operator', 'otto');
       assert.equal(((await call('Admin', 'GetCluster', {}, operator)).owners as string[]).length, 256);
       await refused('FORBIDDEN', call('Admin', 'GetCluster', {}, designer));
-      await refused('METHOD_NOT_ALLOWED', call('Admin', 'DrainNode', { node: 'n1' }, operator));
+    });
+
+    it('changes the cluster, for operators', async () => {
+      const operator = await world.token('operator', 'otto');
+      const cluster = (method: string, request: object) => call('Admin', method, request, operator);
+      const plan = await cluster('PlanCluster', { weights: { n1: 2 }, pins: { 17: 'n1' }, unpin: [3], remove: ['n9'] });
+      assert.deepEqual(world.cluster.asked.at(-1)?.wish, {
+        weights: { n1: 2 },
+        pins: { 17: 'n1' },
+        unpin: [3],
+        remove: ['n9'],
+        reason: '',
+        pinsForS: 0,
+      });
+      assert.deepEqual([plan.plan_id, (plan.moves as Json[])[0]?.stall_ms], ['3.abc', 30.5]);
+      assert.equal((await cluster('ApplyCluster', { plan_id: '3.abc' })).state, 'canary');
+      assert.deepEqual(world.cluster.asked.at(-1), {
+        what: 'apply',
+        wish: { planId: '3.abc', movesPerS: 8, canaryS: 2 },
+        by: 'otto',
+      });
+      assert.equal((await cluster('GetOperation', { id: 'op-4' })).moves_total, 1);
+      assert.equal((await cluster('RollBack', { id: 'op-4' })).state, 'running');
+      assert.equal((await cluster('DrainNode', { node: 'n1', stay: true })).node, 'n1');
+      assert.deepEqual(world.cluster.asked.at(-1)?.wish, { node: 'n1', deadlineS: 120, after: 'stay' });
+      const { frozen } = await cluster('FreezeCluster', { reason: 'night', expires_s: 60 });
+      assert.deepEqual(frozen, { reason: 'night', by: 'otto', until: 1_000 });
+      assert.equal((await cluster('UnfreezeCluster', {})).frozen, undefined);
+      assert.equal(((await cluster('GetCluster', {})).operations as Json[])[0]?.id, 'op-3');
+      await refused('INVALID', cluster('PlanCluster', { weights: { n1: 101 } }));
+      await refused('INVALID', cluster('FreezeCluster', { expires_s: 60 }));
+      await refused('NOT_FOUND', cluster('GetOperation', { id: 'op-9' }));
+      world.cluster.refusal = new Problem('VIEW_CHANGED', 'plan again');
+      await refused('VIEW_CHANGED', cluster('ApplyCluster', { plan_id: '2.abc' }));
+      for (const method of ['PlanCluster', 'ApplyCluster', 'DrainNode', 'RollBack', 'FreezeCluster', 'UnfreezeCluster'])
+        await refused('FORBIDDEN', call('Admin', method, {}, designer));
     });
 
     it('steers', async () => {

@@ -5,8 +5,9 @@
 import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { AdminService } from '../../proto/generated/hunt/v1/admin.ts';
 import type { Operations } from '../admin/operations/operations.ts';
-import { adminRpcs, type Rpc } from './admin-rpcs.ts';
+import { adminRpcs } from './admin-rpcs.ts';
 import { authorizationOf, buildHuntState, raw, unary } from './hunt-state.ts';
+import type { Rpc } from './rpc.ts';
 
 /** Not bound yet: the host calls `bindAsync`, and `tryShutdown` or `forceShutdown` at the end. */
 export function buildIngest(ops: Operations): Server {

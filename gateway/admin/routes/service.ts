@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { clusterAnswer, healthAnswer, readinessAnswer } from '../answer-schemas.ts';
+import { healthAnswer, readinessAnswer } from '../answer-schemas.ts';
 import { authenticate, checkRole } from '../authorize.ts';
 import type { Operations } from '../operations/operations.ts';
 import { Problem } from '../problem.ts';
@@ -9,23 +9,10 @@ import { operatorsDoor } from '../request-context.ts';
 
 const loopback = /^(127\.|::1$|::ffff:127\.)/;
 
-/** Of the process and its cluster: view, health, metrics, this document. */
+/** Of the process: health, metrics, this document. */
 export const serviceRoutes =
   (ops: Operations): FastifyPluginAsyncZod =>
   async (app) => {
-    app.get(
-      '/v1/cluster',
-      {
-        config: { door: operatorsDoor },
-        schema: {
-          summary: 'The view: nodes, owners, epochs, lag',
-          tags: ['cluster'],
-          response: { 200: clusterAnswer },
-        },
-      },
-      async (_request, reply) => reply.serializer(JSON.stringify).send(await ops.ports.cluster.describe()),
-    );
-
     app.get('/v1/socket', { schema: { hide: true } }, async () => {
       throw new Problem(
         'INVALID',
