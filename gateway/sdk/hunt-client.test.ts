@@ -204,6 +204,20 @@ describe('HuntClient', () => {
     });
   }
 
+  it('takes it for no fault when a resume brings its own events only, because that is what is granted now', async () => {
+    server.script = (peer, message) => {
+      if (message.t !== 'sub') return;
+      if (message.from === undefined) peer.send(snap(3), live(3));
+      else peer.send({ ...ev(3, 4), upto: 9 }, { ...live(9), mode: 'own' });
+    };
+    const session = client().session(testHunt);
+    await session.whenLive();
+    server.peers[0]?.socket.terminate();
+    await until(() => session.mode === 'own', 'the resume to be live');
+    assert.equal(session.cursor, 9);
+    assert.equal(server.peers[1]?.of('unsub').length, 0);
+  });
+
   it('starts over from the snapshot behind a reset', async () => {
     server.script = subscribed(3);
     const session = client().session(testHunt);

@@ -74,7 +74,10 @@ export class HuntSession extends Emitter<SessionEvents> {
   #line: Line | undefined;
   #cursor: number | undefined;
   #lineage: string | undefined;
+  /** Undefined from a resume until its `live`: only that tells what was granted this time. */
   #mode: Mode | undefined;
+  /** Versions were left out while the mode was not known: right in `own`, a fault in `all`. */
+  #leftOut = false;
   #me: Me | null | undefined;
   #hunt: HuntView | undefined;
   #board: Board | undefined;
@@ -234,6 +237,7 @@ export class HuntSession extends Emitter<SessionEvents> {
       this.#fault(fault);
       return;
     }
+    if (ev.upto - ev.after !== ev.events.length) this.#leftOut = true;
     this.#cursor = ev.upto;
     for (const event of ev.events) {
       this.#applyToHunt(event);
@@ -258,6 +262,12 @@ export class HuntSession extends Emitter<SessionEvents> {
     const cursor = this.#cursor;
     if (cursor === undefined || live.version < cursor || (live.mode === 'all' && live.version !== cursor)) {
       this.#fault(`live (${live.mode}) at ${live.version}`);
+      return;
+    }
+    if (this.#mode === undefined && live.mode === 'all' && this.#leftOut) {
+      // What is missing cannot be told from here: everything anew.
+      this.#cursor = undefined;
+      this.#fault('a replay of all left events out');
       return;
     }
     this.#cursor = live.version;
@@ -290,6 +300,8 @@ export class HuntSession extends Emitter<SessionEvents> {
   #subscribe(): void {
     const resumed = this.#cursor !== undefined;
     this.#state = { at: 'catching-up', resumed };
+    this.#mode = undefined;
+    this.#leftOut = false;
     this.#line?.send({
       t: 'sub',
       hunt: this.id,

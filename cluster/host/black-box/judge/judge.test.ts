@@ -135,6 +135,17 @@ describe('the judge of subscriptions', () => {
     assert.deepEqual(kinds(heard(snap(2), live(3)).faults), ['live']);
     assert.deepEqual(kinds(heard(ev(0, 1, [1])).faults), ['ev']);
   });
+  it('takes the mode of a resume from its live, and judges what came before by that', () => {
+    const resumed = (mode: 'all' | 'own'): SubscriptionJudge => {
+      const judge = heard(snap(2), live(2));
+      judge.ended();
+      judge.subscribed(2);
+      for (const message of [ev(2, 9, [4, 7]), live(9, mode)]) judge.hear(message);
+      return judge;
+    };
+    assert.deepEqual(resumed('own').faults, []);
+    assert.deepEqual(kinds(resumed('all').faults), ['gap']);
+  });
   it('finds deliveries that the log does not have, and omissions', () => {
     assert.deepEqual(kinds(judgeDelivery(heard(snap(0), ev(0, 1, [1])), [])), ['not in the log']);
     assert.deepEqual(

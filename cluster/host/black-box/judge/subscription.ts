@@ -15,7 +15,8 @@ const mayFall = new Set(['ahead', 'lineage']);
 type Phase =
   | { readonly kind: 'off' }
   | { readonly kind: 'snap due'; readonly version?: number; readonly mayFall: boolean }
-  | { readonly kind: 'replay' }
+  /** After a resume only `live` tells the mode: until then what `all` would forbid is a suspicion. */
+  | { readonly kind: 'replay'; readonly suspicions: Fault[] | undefined }
   | { readonly kind: 'live' };
 
 export class SubscriptionJudge {
@@ -40,7 +41,7 @@ export class SubscriptionJudge {
     if (from === undefined) this.#phase = { kind: 'snap due', mayFall: true };
     else {
       this.cursor = from;
-      this.#phase = { kind: 'replay' };
+      this.#phase = { kind: 'replay', suspicions: [] };
     }
   }
 
@@ -69,7 +70,7 @@ export class SubscriptionJudge {
         this.cursor = this.base = message.version;
         this.mode = message.mode;
         this.lineage = message.lineage;
-        this.#phase = { kind: 'replay' };
+        this.#phase = { kind: 'replay', suspicions: undefined };
         return;
       }
       case 'ev':
@@ -80,6 +81,8 @@ export class SubscriptionJudge {
       case 'live':
         if (this.#phase.kind === 'off' || this.#phase.kind === 'snap due')
           this.#blame('live', `in phase ${this.#phase.kind}`, message.version);
+        if (this.#phase.kind === 'replay' && message.mode === 'all')
+          this.faults.push(...(this.#phase.suspicions ?? []));
         if (message.mode !== this.mode && this.#phase.kind === 'live')
           this.#blame('live', `mode became ${message.mode} without a reset`, message.version);
         this.mode = message.mode;
@@ -111,13 +114,21 @@ export class SubscriptionJudge {
         (field) => event[field] !== undefined && !(field === 'by' && event.type === 'StageCompleted'),
       );
       if (leaked !== undefined) this.#blame('private', `${leaked} on the wire`, event.version);
-      if (event.version > upto || event.version <= last || (this.mode === 'all' && event.version !== last + 1))
-        this.#blame('gap', `${event.version} after ${last} in (${after}, ${upto}]`, event.version);
+      const what = `${event.version} after ${last} in (${after}, ${upto}]`;
+      if (event.version > upto || event.version <= last) this.#blame('gap', what, event.version);
+      else if (event.version !== last + 1) this.#gapInAll(what, event.version);
       last = event.version;
       this.events.push(event);
     }
-    if (this.mode === 'all' && last !== upto) this.#blame('gap', `upto ${upto}, but events end at ${last}`, upto);
+    if (last !== upto) this.#gapInAll(`upto ${upto}, but events end at ${last}`, upto);
     this.cursor = upto;
+  }
+
+  /** Where all were promised nothing may be left out. */
+  #gapInAll(detail: string, version: number): void {
+    const suspicions = this.#phase.kind === 'replay' ? this.#phase.suspicions : undefined;
+    if (suspicions !== undefined) suspicions.push(fault('gap', detail, version));
+    else if (this.mode === 'all') this.#blame('gap', detail, version);
   }
 
   #blame(kind: string, detail: string, version: number): void {
