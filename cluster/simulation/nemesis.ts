@@ -1,0 +1,210 @@
+/** Does harm to the cluster, by plan: one kind of fault after the other, some at the same time, each for a while. Owns what is broken. */
+import type { SimCluster } from './cluster.ts';
+import type { Device } from './device.ts';
+import type { History } from './history.ts';
+import { logFolder } from './log-role.ts';
+import type { FaultName } from './options.ts';
+import type { Seeded } from './seeded.ts';
+import { usPerMs } from './sim-process.ts';
+import type { Supervised } from './supervised.ts';
+
+type AnyProcess = Supervised<unknown>;
+
+export class Nemesis {
+  readonly fired = new Map<FaultName, number>();
+  #isActive = true;
+  /** How to undo what is broken at present. */
+  readonly #broken = new Set<() => void>();
+
+  constructor(
+    readonly cluster: SimCluster,
+    readonly history: History,
+    readonly chance: Seeded,
+    readonly devices: () => readonly Device[],
+  ) {
+    const { faultEveryMs, faults } = cluster.options;
+    if (faultEveryMs === 0 || faults.length === 0) return;
+    const strike = (): void => {
+      if (!this.#isActive) return;
+      this.#strike(chance.pick(faults));
+      cluster.schedule.after(chance.wait(faultEveryMs * usPerMs), 'nemesis', strike);
+    };
+    cluster.schedule.after(chance.wait(1_500 * usPerMs), 'nemesis', strike);
+  }
+
+  /** Everything is made whole; nothing is broken any more. */
+  rest(): void {
+    this.#isActive = false;
+    for (const undo of [...this.#broken]) undo();
+    for (const one of this.cluster.all) {
+      one.process.goOn();
+      one.start();
+    }
+  }
+
+  #strike(name: FaultName): void {
+    const what = this.#inflict(name);
+    if (what === undefined) return;
+    this.fired.set(name, (this.fired.get(name) ?? 0) + 1);
+    this.history.note('nemesis', `${name}: ${what}`);
+  }
+
+  /** What was done; undefined: nothing could be. */
+  #inflict(name: FaultName): string | undefined {
+    const { cluster, chance } = this;
+    switch (name) {
+      case 'kill node':
+        return this.#kill(chance.pick(cluster.nodes));
+      case 'kill log':
+        return this.#kill(cluster.log);
+      case 'kill gateway':
+        return this.#kill(chance.pick(cluster.gateways));
+      case 'kill everything':
+        for (const one of cluster.all) one.die('killed with all');
+        return 'all processes';
+      case 'stop node':
+        return this.#stop(chance.pick(cluster.nodes));
+      case 'stop log':
+        return this.#stop(cluster.log);
+      case 'stop gateway':
+        return this.#stop(chance.pick(cluster.gateways));
+      case 'power loss':
+        return this.#losePower(chance.chance(0.5) ? cluster.log : chance.pick(cluster.all));
+      case 'partition':
+        return this.#partition();
+      case 'one-way cut':
+        return this.#cut();
+      case 'broken connections':
+        return this.#breakOff();
+      case 'slow network':
+        return this.#slowNetwork();
+      case 'slow disk': {
+        const factor = chance.pick([5, 50, 300]);
+        cluster.machine.disk.slow(factor);
+        return `x${factor}${this.#for(1_200, () => cluster.machine.disk.slow(1))}`;
+      }
+      case 'full disk': {
+        const share = chance.pick([0.2, 1]);
+        cluster.machine.disk.fill(share);
+        return `${share * 100} % of the writes fail${this.#for(900, () => cluster.machine.disk.fill(0))}`;
+      }
+      case 'clock jump': {
+        const one = chance.pick(cluster.all);
+        const ms = chance.pick([-3_600_000, -5_000, -700, 900, 6_000, 600_000]);
+        one.process.setWallBy(ms);
+        return `${one.name} by ${ms} ms${this.#for(2_500, () => one.process.setWallBy(-ms))}`;
+      }
+      case 'lost pages':
+        return this.#loseStore('pages');
+      case 'lost index':
+        return this.#loseStore('index');
+      case 'hopping clients': {
+        const devices = this.devices();
+        if (devices.length === 0) return undefined;
+        const some = chance.shuffled(devices).slice(0, chance.within(1, devices.length));
+        for (const device of some) device.hop();
+        return `${some.length} of ${devices.length}`;
+      }
+      default:
+        return name satisfies never;
+    }
+  }
+
+  /** Undone after a while, at the latest when the nemesis rests. Returns words for it. */
+  #for(medianMs: number, undo: () => void): string {
+    const us = this.chance.wait(medianMs * usPerMs);
+    const once = (): void => {
+      if (this.#broken.delete(once)) undo();
+    };
+    this.#broken.add(once);
+    this.cluster.schedule.after(us, 'nemesis undo', once);
+    return ` for ${Math.round(us / usPerMs)} ms`;
+  }
+
+  #kill(one: AnyProcess): string | undefined {
+    if (one.process.liveness === 'down') return undefined;
+    one.die('killed');
+    return one.name;
+  }
+
+  #stop(one: AnyProcess): string | undefined {
+    if (one.process.liveness !== 'running') return undefined;
+    one.process.stop();
+    const { life } = one.process;
+    const goOn = (): void => {
+      if (one.process.life !== life) return;
+      one.process.goOn();
+      this.history.note(one.name, 'goes on');
+    };
+    return `${one.name}${this.#for(this.chance.pick([400, 1_500, 5_000]), goOn)}`;
+  }
+
+  #losePower(one: AnyProcess): string | undefined {
+    const { cluster, chance } = this;
+    if (one.process.liveness === 'down') return undefined;
+    one.isHeld = true;
+    cluster.network.fallSilent(one.name);
+    if (one === cluster.log) {
+      cluster.machine.disk.losePower();
+      cluster.machine.stores.losePower();
+      cluster.machine.rebooted = true;
+    }
+    one.die('without power');
+    return `${one.name}${this.#for(chance.pick([500, 3_000]), () => {
+      cluster.network.deny(one.name);
+      one.start();
+    })}`;
+  }
+
+  #names(): string[] {
+    return [...this.cluster.all.map(({ name }) => name), 'clients'];
+  }
+
+  #partition(): string | undefined {
+    const { network } = this.cluster;
+    const names = this.chance.shuffled(this.#names());
+    const here = names.slice(0, this.chance.within(1, names.length - 1));
+    const there = names.filter((name) => !here.includes(name));
+    const each = (act: (a: string, b: string) => void): void => {
+      for (const a of here)
+        for (const b of there) {
+          act(a, b);
+          act(b, a);
+        }
+    };
+    each((a, b) => network.cut(a, b));
+    return `${here.join(' ')} | ${there.join(' ')}${this.#for(1_500, () => each((a, b) => network.heal(a, b)))}`;
+  }
+
+  #cut(): string | undefined {
+    const { network } = this.cluster;
+    const [from, to] = this.chance.shuffled(this.#names());
+    if (from === undefined || to === undefined) return undefined;
+    network.cut(from, to);
+    return `${from} to ${to}${this.#for(1_500, () => network.heal(from, to))}`;
+  }
+
+  #breakOff(): string | undefined {
+    const [a, b] = this.chance.shuffled(this.#names());
+    if (a === undefined || b === undefined) return undefined;
+    const broken = this.cluster.network.breakOff(a, b);
+    return broken === 0 ? undefined : `${broken} between ${a} and ${b}`;
+  }
+
+  #slowNetwork(): string | undefined {
+    const { network } = this.cluster;
+    const [from, to] = this.chance.shuffled(this.#names());
+    if (from === undefined || to === undefined) return undefined;
+    const factor = this.chance.pick([20, 200, 2_000]);
+    network.slow(from, to, factor);
+    return `${from} to ${to} x${factor}${this.#for(1_500, () => network.slow(from, to, 1))}`;
+  }
+
+  /** Both may be deleted while the log process does not run (runtime/log/README.md). */
+  #loseStore(name: 'pages' | 'index'): string | undefined {
+    const { log, machine } = this.cluster;
+    if (log.process.liveness !== 'down') log.die(`killed, and its ${name} deleted`);
+    machine.stores.remove(`${logFolder}/${name}`);
+    return name;
+  }
+}

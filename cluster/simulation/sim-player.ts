@@ -1,0 +1,248 @@
+/**
+ * A player as the contract asks for one, and a little worse: it reconnects, resumes, resends what is unanswered with the same
+ * seq; it also resends what was answered, plays on two devices at once, and now and then gives up or asks for something else
+ * under a seq that is taken. Owns the player's commands; each device owns its line and its subscription.
+ */
+import { noted } from '../host/black-box/judge/effects.ts';
+import type { Ack, Action, Nack, ServerMessage } from '../host/black-box/wire.ts';
+import { Device } from './device.ts';
+import type { Commanded, Conflicting, History } from './history.ts';
+import { drawAction, type SimHunt } from './hunts.ts';
+import type { Network } from './network.ts';
+import type { Seeded } from './seeded.ts';
+import type { SimProcess } from './sim-process.ts';
+
+export interface PlayerParts {
+  readonly process: SimProcess;
+  readonly network: Network;
+  readonly history: History;
+  readonly chance: Seeded;
+  readonly gateways: readonly string[];
+  readonly hunt: number;
+  readonly rules: SimHunt;
+  readonly name: string;
+  readonly paceMs: number;
+  readonly inFlightMax: number;
+  readonly devices: number;
+  readonly mode: 'all' | 'own';
+  /** The teams that this player's hunt has heard of; by id. */
+  readonly teams: string[];
+}
+
+interface Open {
+  readonly command: Commanded;
+  /** Sendings without an answer. */
+  pending: number;
+  cancel: () => void;
+}
+
+const seqWindow = 16;
+const resendAfterMs = 5_000;
+const retryDefaultMs = 200;
+
+export class SimPlayer {
+  readonly #open = new Map<number, Open>();
+  readonly #commands = new Map<number, Commanded>();
+  readonly #conflicts = new Map<number, Conflicting>();
+  readonly devices: Device[];
+  #seq = 0;
+  #isPlaying = true;
+
+  constructor(readonly parts: PlayerParts) {
+    const { chance, paceMs, process } = parts;
+    this.devices = Array.from({ length: parts.devices }, (_, i) => this.#device(i));
+    this.#act({ type: 'join', name: parts.name });
+    if (parts.rules.entry === 'team') this.#act({ type: 'create_team', name: `Team of ${parts.name}` });
+    const play = (): void => {
+      if (this.#isPlaying) this.#play();
+      process.timers.after(chance.wait(paceMs), play);
+    };
+    process.timers.after(chance.wait(paceMs), play);
+  }
+
+  get unanswered(): readonly Commanded[] {
+    return [...this.#open.values()].map(({ command }) => command);
+  }
+  get name(): string {
+    return this.parts.name;
+  }
+
+  /** No new commands; what is unanswered goes on being sent. */
+  rest(): void {
+    this.#isPlaying = false;
+  }
+
+  /** One more command, for the end: its answer tells whether the hunt serves. */
+  lastWish(): Commanded {
+    return this.#act({ type: 'claim', treasure: 'flower' });
+  }
+
+  #device(index: number): Device {
+    const { process, network, history, gateways, hunt, name, mode } = this.parts;
+    return new Device({
+      process,
+      network,
+      history,
+      chance: this.parts.chance.fork(`device ${index}`),
+      gateways,
+      hunt,
+      name,
+      role: 'player',
+      mode,
+      tag: this.parts.devices === 1 ? name : `${name}.${index}`,
+      ready: (device) => this.#resend(device),
+      heard: (message) => this.#heard(message),
+      lost: () => this.#lost(),
+    });
+  }
+
+  #play(): void {
+    const { chance, rules, inFlightMax, teams } = this.parts;
+    const roll = chance.next();
+    if (roll < 0.08 && this.#commands.size > 0) {
+      this.#repeat(chance.pick([...this.#commands.values()].slice(-24)));
+      return;
+    }
+    if (roll < 0.11 && this.#commands.size > 0) {
+      this.#contradict(chance.pick([...this.#commands.values()].slice(-12)));
+      return;
+    }
+    if (!this.#hasRoom || this.#open.size >= inFlightMax) return;
+    // Gaps are allowed.
+    if (chance.chance(0.05)) this.#seq += chance.within(1, 3);
+    this.#act(drawAction(chance, rules, teams.length > 0 ? teams : ['none']));
+  }
+
+  get #hasRoom(): boolean {
+    let lowest = this.#seq + 1;
+    for (const seq of this.#open.keys()) lowest = Math.min(lowest, seq);
+    return this.#seq + 4 < lowest + seqWindow;
+  }
+
+  #act(action: Action): Commanded {
+    const seq = ++this.#seq;
+    const { history, hunt, name, process } = this.parts;
+    const command: Commanded = {
+      hunt,
+      player: name,
+      seq,
+      action,
+      replies: [],
+      sentAt: process.schedule.now,
+      answeredAt: undefined,
+      unknown: 0,
+      isAbandoned: false,
+    };
+    history.commands.push(command);
+    this.#commands.set(seq, command);
+    const open: Open = { command, pending: 0, cancel: () => undefined };
+    this.#open.set(seq, open);
+    this.#send(open);
+    return command;
+  }
+
+  #send(open: Open, through?: Device): void {
+    open.cancel();
+    const { process, chance } = this.parts;
+    const ready = this.devices.filter((device) => device.isReady);
+    const device = through ?? (ready.length > 0 ? chance.pick(ready) : undefined);
+    open.cancel = process.timers.after(resendAfterMs * (1 + chance.next()), () => this.#send(open));
+    if (device === undefined) return;
+    open.pending++;
+    this.#transmit(device, open.command.seq, open.command.action);
+  }
+
+  #transmit(device: Device, seq: number, action: Action): void {
+    this.parts.history.note(device.tag, `> ${seq} ${short(action)}`);
+    device.send({ t: 'act', hunt: this.parts.hunt, seq, action });
+  }
+
+  #resend(device: Device): void {
+    for (const open of [...this.#open.values()].sort((a, b) => a.command.seq - b.command.seq)) this.#send(open, device);
+  }
+
+  /** What was answered is sent again: the first outcome must come. */
+  #repeat(command: Commanded): void {
+    const device = this.#anyReady();
+    if (device === undefined || command.answeredAt === undefined || command.isAbandoned) return;
+    this.#transmit(device, command.seq, command.action);
+  }
+
+  /** Another action under a seq with an effect: must be refused. */
+  #contradict(command: Commanded): void {
+    const device = this.#anyReady();
+    if (device === undefined || command.replies.at(-1)?.version === undefined || this.#conflicts.has(command.seq))
+      return;
+    const action: Action = { type: 'claim', treasure: command.action.treasure === 'flower' ? 'daisy' : 'flower' };
+    const conflict: Conflicting = {
+      hunt: this.parts.hunt,
+      player: this.name,
+      seq: command.seq,
+      action,
+      replies: [],
+    };
+    this.#conflicts.set(command.seq, conflict);
+    this.parts.history.conflicts.push(conflict);
+    this.#transmit(device, command.seq, action);
+  }
+
+  #anyReady(): Device | undefined {
+    const ready = this.devices.filter((device) => device.isReady);
+    return ready.length > 0 ? this.parts.chance.pick(ready) : undefined;
+  }
+
+  #heard(message: ServerMessage): void {
+    if (message.t === 'ack' || message.t === 'nack') this.#reply(message);
+    else if (message.t === 'ev')
+      for (const event of message.events)
+        if (event.type === 'TeamCreated' && event.team !== undefined && !this.parts.teams.includes(event.team))
+          this.parts.teams.push(event.team);
+  }
+
+  #reply(reply: Ack | Nack): void {
+    const { history, process, chance } = this.parts;
+    const conflict = this.#conflicts.get(reply.seq);
+    if (conflict !== undefined && reply.t === 'nack' && reply.code === 'SEQ_CONFLICT') {
+      conflict.replies.push(reply);
+      return;
+    }
+    const command = this.#commands.get(reply.seq);
+    if (command === undefined) {
+      history.note(this.name, `a reply to seq ${reply.seq}, which was never sent`);
+      return;
+    }
+    const open = this.#open.get(reply.seq);
+    // Something newer was asked for under this seq: a late retryable refusal may be meant for either.
+    if (conflict !== undefined && reply.t === 'nack' && open === undefined) return;
+    command.replies.push(noted(reply));
+    if (open === undefined) return;
+    open.pending = Math.max(0, open.pending - 1);
+    if (reply.t === 'nack' && reply.retryable) {
+      if (reply.code === 'UNAVAILABLE') command.unknown++;
+      open.cancel();
+      if (open.pending === 0 && reply.code !== 'UNAVAILABLE' && this.#isPlaying && chance.chance(0.1)) {
+        command.isAbandoned = true;
+        this.#open.delete(reply.seq);
+        history.note(this.name, `gives ${reply.seq} up`);
+        return;
+      }
+      const wait = (reply.retry_ms ?? retryDefaultMs) * (1 + chance.next() / 2);
+      open.cancel = process.timers.after(wait, () => this.#send(open));
+      return;
+    }
+    open.cancel();
+    this.#open.delete(reply.seq);
+    command.answeredAt ??= process.schedule.now;
+    command.unknown += open.pending;
+  }
+
+  /** A device lost its line: what it had sent may have been done. */
+  #lost(): void {
+    for (const { command, pending } of this.#open.values()) if (pending > 0) command.unknown++;
+  }
+}
+
+const short = (action: Action): string =>
+  Object.entries(action)
+    .map(([key, value]) => (key === 'type' ? String(value) : `${key}=${String(value)}`))
+    .join(' ');

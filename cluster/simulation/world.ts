@@ -1,0 +1,224 @@
+/**
+ * One run: a cluster, its clients and its nemesis, from one seed. A safety phase in which everything may break; then a
+ * liveness phase in which nothing does, and everything must be answered; then the verdict. Owns the schedule and the loop.
+ */
+import { LogAudit } from '../cli/log-verify/log-audit.ts';
+import { SimCluster } from './cluster.ts';
+import { type Door, realNow, realSetImmediate } from './door.ts';
+import { History } from './history.ts';
+import { Nemesis } from './nemesis.ts';
+import type { FaultName, SimOptions } from './options.ts';
+import { Schedule } from './schedule.ts';
+import { Seeded } from './seeded.ts';
+import { SimProcess, usPerMs } from './sim-process.ts';
+import { type Evidence, gatherEvidence, judgeRun } from './verdict.ts';
+import { Workload } from './workload.ts';
+
+export interface RunReport {
+  readonly seed: number;
+  readonly ok: boolean;
+  /** In words; empty when all is well. */
+  readonly faults: readonly string[];
+  readonly hash: string;
+  readonly tail: readonly string[];
+  readonly fired: Readonly<Partial<Record<FaultName, number>>>;
+  readonly simulatedMs: number;
+  readonly realMs: number;
+  readonly events: number;
+  readonly commands: number;
+  readonly acked: number;
+  readonly deaths: number;
+}
+
+/** How often the liveness phase looks whether it is over. */
+const lookUs = 50 * usPerMs;
+const tailLines = 120;
+
+export class World {
+  readonly schedule = new Schedule();
+  readonly history: History;
+  readonly cluster: SimCluster;
+  readonly clients: SimProcess;
+  readonly workload: Workload;
+  readonly nemesis: Nemesis;
+  /** Thrown where nobody caught it: in production the process would have ended. */
+  readonly uncaught: string[] = [];
+  events = 0;
+
+  constructor(
+    readonly options: SimOptions,
+    readonly door: Door,
+    onLine?: (line: string) => void,
+  ) {
+    const chance = new Seeded(options.seed, 'world');
+    this.history = new History(() => this.schedule.now, onLine);
+    this.cluster = new SimCluster(this.schedule, chance.fork('cluster'), options, this.history);
+    this.clients = new SimProcess('clients', this.schedule, chance);
+    this.clients.start();
+    const gateways = this.cluster.gateways.map(({ name }) => name);
+    door.present = this.clients;
+    this.workload = new Workload(
+      this.clients,
+      this.cluster.network,
+      this.history,
+      chance.fork('workload'),
+      options,
+      gateways,
+    );
+    this.nemesis = new Nemesis(this.cluster, this.history, chance.fork('nemesis'), () => this.workload.devices);
+    door.present = undefined;
+  }
+
+  async run(): Promise<RunReport> {
+    const began = realNow();
+    const caught = (error: unknown): void => void this.uncaught.push(explain(error));
+    process.on('uncaughtException', caught);
+    process.on('unhandledRejection', caught);
+    const faults: string[] = [];
+    try {
+      this.cluster.start();
+      await this.#advance(this.options.safetyMs * usPerMs);
+      this.history.note('world', 'the safety phase is over');
+      this.nemesis.rest();
+      this.workload.rest();
+      faults.push(...(await this.#liveness()));
+      const evidence = await this.#evidence();
+      faults.push(...judgeRun(this.history, evidence, this.cluster));
+    } finally {
+      process.off('uncaughtException', caught);
+      process.off('unhandledRejection', caught);
+      this.door.present = undefined;
+    }
+    for (const { what, error } of this.cluster.ownFaults) faults.push(`a fault of ours: ${what}: ${explain(error)}`);
+    for (const what of this.uncaught) faults.push(`nobody caught: ${what}`);
+    return {
+      seed: this.options.seed,
+      ok: faults.length === 0,
+      faults,
+      hash: this.history.hash,
+      tail: this.history.tail(tailLines),
+      fired: Object.fromEntries(this.nemesis.fired),
+      simulatedMs: this.schedule.now / usPerMs,
+      realMs: realNow() - began,
+      events: this.events,
+      commands: this.history.commands.length,
+      acked: this.history.commands.filter(({ replies }) => replies.some(({ kind }) => kind === 'ack')).length,
+      deaths: this.cluster.all.reduce((sum, one) => sum + one.deaths, 0),
+    };
+  }
+
+  /** Runs until that time, or until `isOver`, looked at now and then. */
+  #advance(untilUs: number, isOver?: () => boolean): Promise<void> {
+    const { schedule, door, history } = this;
+    let looked = schedule.now;
+    return new Promise((resolve) => {
+      const step = (): void => {
+        door.present = undefined;
+        if (isOver !== undefined && schedule.now - looked >= lookUs) {
+          looked = schedule.now;
+          if (isOver()) {
+            resolve();
+            return;
+          }
+        }
+        const entry = schedule.next(isOver === undefined ? untilUs : Math.min(untilUs, looked + lookUs));
+        if (entry === undefined) {
+          if (schedule.now >= untilUs) resolve();
+          else realSetImmediate(step);
+          return;
+        }
+        this.events++;
+        history.step(entry.at);
+        door.present = entry.owner instanceof SimProcess ? entry.owner : undefined;
+        try {
+          entry.run();
+        } catch (error) {
+          this.uncaught.push(explain(error));
+        }
+        // Everything that follows without waiting for time runs before the next entry.
+        realSetImmediate(step);
+      };
+      realSetImmediate(step);
+    });
+  }
+
+  async #liveness(): Promise<string[]> {
+    const { workload, schedule, cluster, history } = this;
+    const faults: string[] = [];
+    const within = async (what: string, isSo: () => boolean, details: () => string): Promise<void> => {
+      const began = schedule.now;
+      await this.#advance(began + this.options.livenessMs * usPerMs, isSo);
+      if (!isSo()) faults.push(`liveness: ${what} not within ${this.options.livenessMs} ms: ${details()}`);
+      history.note('world', `${what}: ${((schedule.now - began) / usPerMs).toFixed(0)} ms`);
+    };
+    await within(
+      'the cluster serves',
+      () => cluster.isSettled,
+      () =>
+        cluster.all
+          .filter((one) => !one.isUp)
+          .map(({ name }) => name)
+          .join(' '),
+    );
+    await within(
+      'every command is answered',
+      () => workload.unanswered.length === 0 && workload.unansweredRequests === 0,
+      () =>
+        `${workload.unanswered
+          .slice(0, 5)
+          .map(({ player, seq, action }) => `${player} seq ${seq} (${action.type})`)
+          .join(', ')}; ${workload.unansweredRequests} requests of designers`,
+    );
+    workload.wish();
+    await within(
+      'every hunt serves',
+      () => workload.unanswered.length === 0,
+      () =>
+        workload.unanswered
+          .map(
+            ({ hunt, player, seq, replies }) => `hunt ${hunt}: ${player} seq ${seq} ${JSON.stringify(replies.at(-1))}`,
+          )
+          .join(', '),
+    );
+    await within(
+      'everybody follows to the head',
+      () => this.#stragglers().length === 0,
+      () => this.#stragglers().join(', '),
+    );
+    return faults;
+  }
+
+  /** Who follows a hunt in `all` and does not hold the highest version that anybody was told of. */
+  #stragglers(): string[] {
+    const heads = new Map<number, number>();
+    for (const { hunt, replies } of this.history.commands)
+      for (const reply of replies) heads.set(hunt, Math.max(heads.get(hunt) ?? 0, reply.version ?? 0));
+    return this.workload.devices.flatMap(({ judge, parts }) => {
+      const head = heads.get(parts.hunt) ?? 0;
+      if (judge.isLive && (judge.mode === 'own' || (judge.cursor ?? 0) >= head)) return [];
+      return [`${parts.tag} ${judge.isLive ? 'live' : 'not live'} at ${judge.cursor} of ${head}`];
+    });
+  }
+
+  /** What the log holds, read by a client like any other. */
+  async #evidence(): Promise<Evidence> {
+    let evidence: Evidence | undefined;
+    let error: unknown;
+    this.clients.later(0, 'evidence', () => {
+      gatherEvidence(this.clients, this.cluster, new LogAudit()).then(
+        (found) => (evidence = found),
+        (fault: unknown) => (error = fault),
+      );
+    });
+    await this.#advance(this.schedule.now + 60_000 * usPerMs, () => evidence !== undefined || error !== undefined);
+    if (evidence === undefined) throw new Error(`the log could not be read in the end: ${explain(error)}`);
+    return evidence;
+  }
+}
+
+const explain = (error: unknown): string =>
+  error instanceof Error
+    ? (error.stack ?? error.message)
+    : typeof error === 'object'
+      ? JSON.stringify(error)
+      : String(error);
