@@ -14,7 +14,7 @@ import type { PageStore } from '../../runtime/log/page-store.ts';
 import type { Config } from './config.ts';
 
 /** How long a process waits for the log's servers at its start, before it gives up and is started again. */
-export const connectMs = 15_000;
+export const connectMsDefault = 15_000;
 
 /** What a profile has of its own. */
 export interface ProfileBackend {
@@ -40,9 +40,20 @@ export interface BackendJournal {
   warn(facts: object, sentence: string): void;
 }
 
+/** What the profiles' files get. */
+export interface BackendStart {
+  readonly config: Config;
+  readonly journal: BackendJournal;
+  readonly connectMs: number;
+}
+
 /** Throws ConfigError for what does not get better by waiting, and something else for what may. */
-export async function connectBackend(config: Config, journal: BackendJournal): Promise<Backend> {
-  const { log, ...profile } = await connectProfile(config, journal);
+export async function connectBackend(
+  config: Config,
+  journal: BackendJournal,
+  connectMs = connectMsDefault,
+): Promise<Backend> {
+  const { log, ...profile } = await connectProfile({ config, journal, connectMs });
   const archive = new FolderArchive(archiveFolder(config));
   const archived = new ArchivedLog(log, archive, (damage) => journal.warn({ damage }, 'the archive is damaged'));
   return { ...profile, log: archived, own: log, archive };
@@ -52,13 +63,13 @@ export async function connectBackend(config: Config, journal: BackendJournal): P
 export const archiveFolder = (config: Config): string => join(config.archiveDir, config.profile);
 
 /** Loaded as needed: nine embedded nodes have no use for the clients of NATS and Kafka. */
-async function connectProfile(config: Config, journal: BackendJournal): Promise<ProfileBackend> {
-  switch (config.profile) {
+async function connectProfile(start: BackendStart): Promise<ProfileBackend> {
+  switch (start.config.profile) {
     case 'embedded':
-      return (await import('./embedded-backend.ts')).connectEmbedded(config);
+      return (await import('./embedded-backend.ts')).connectEmbedded(start);
     case 'nats':
-      return (await import('./nats-backend.ts')).connectNats(config, journal);
+      return (await import('./nats-backend.ts')).connectNats(start);
     case 'kafka':
-      return (await import('./kafka-backend.ts')).connectKafka(config, journal);
+      return (await import('./kafka-backend.ts')).connectKafka(start);
   }
 }

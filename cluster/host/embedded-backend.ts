@@ -1,13 +1,12 @@
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
-import { connectMs, type ProfileBackend } from './backend.ts';
-import type { Config } from './config.ts';
+import type { BackendStart, ProfileBackend } from './backend.ts';
 import { logSocket } from './run-folder.ts';
 
-export async function connectEmbedded(config: Config): Promise<ProfileBackend> {
+export async function connectEmbedded({ config, connectMs }: BackendStart): Promise<ProfileBackend> {
   const log = new EmbeddedLog({ socketPath: logSocket(config.dataDir) });
   try {
-    await firstAnswer(log);
+    await firstAnswer(log, connectMs);
   } catch (error) {
     await log.close();
     throw error;
@@ -22,7 +21,7 @@ export async function connectEmbedded(config: Config): Promise<ProfileBackend> {
 }
 
 /** The log may be starting itself: calls fail after its own patience, the start has more. */
-async function firstAnswer(log: EmbeddedLog): Promise<void> {
+async function firstAnswer(log: EmbeddedLog, connectMs: number): Promise<void> {
   const until = systemClock.monotonic() + connectMs;
   for (;;) {
     try {

@@ -3,17 +3,17 @@ import { systemTimers } from '../../runtime/kernel/timer.ts';
 import { type EventLog, LogUnavailableError } from '../../runtime/log/event-log.ts';
 import { KafkaLog } from '../../runtime/log/kafka/kafka-log.ts';
 import { checkKafka, ensureTopic, type TopicOptions } from '../../runtime/log/kafka/topic.ts';
-import { type BackendJournal, connectMs, type ProfileBackend } from './backend.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { BackendStart, ProfileBackend } from './backend.ts';
+import { ConfigError } from './config.ts';
 import { connectJetStream } from './nats-backend.ts';
 
 const retryMs = 250;
 
 /** Kafka for the hunts; JetStream for the cluster's own stream, the relayed feed and the pages. */
-export async function connectKafka(config: Config, journal: BackendJournal): Promise<ProfileBackend> {
-  const jetStream = await connectJetStream(config, journal);
+export async function connectKafka(start: BackendStart): Promise<ProfileBackend> {
+  const jetStream = await connectJetStream(start);
   try {
-    const log = await connectKafkaLog(config, journal, jetStream);
+    const log = await connectKafkaLog(start, jetStream);
     return {
       log,
       feed: jetStream,
@@ -30,13 +30,13 @@ export async function connectKafka(config: Config, journal: BackendJournal): Pro
   }
 }
 
-async function connectKafkaLog(config: Config, journal: BackendJournal, shared: EventLog): Promise<KafkaLog> {
+async function connectKafkaLog({ config, journal, connectMs }: BackendStart, shared: EventLog): Promise<KafkaLog> {
   const topic: TopicOptions = {
     brokers: config.kafkaBrokers ?? [],
     prefix: config.cluster,
     replicas: config.kafkaReplication,
   };
-  await untilMade(topic);
+  await untilMade(topic, connectMs);
   const { faults, warnings } = await checkKafka(topic);
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => `HUNT_KAFKA_BROKERS: ${fault}`));
   if (config.role === 'up') for (const warning of warnings) journal.warn({}, warning);
@@ -45,7 +45,7 @@ async function connectKafkaLog(config: Config, journal: BackendJournal, shared: 
 }
 
 /** Brokers may be starting themselves. */
-async function untilMade(topic: TopicOptions): Promise<void> {
+async function untilMade(topic: TopicOptions, connectMs: number): Promise<void> {
   const until = systemClock.monotonic() + connectMs;
   for (;;) {
     try {

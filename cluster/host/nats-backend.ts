@@ -1,10 +1,10 @@
 import { checkNatsServer, connectNatsLog, type NatsLog, type NatsLogOptions } from '../../runtime/log/nats/nats-log.ts';
 import { NatsServerError } from '../../runtime/log/nats/stream-config.ts';
-import { type BackendJournal, connectMs, type ProfileBackend } from './backend.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { BackendStart, ProfileBackend } from './backend.ts';
+import { ConfigError } from './config.ts';
 
-export async function connectNats(config: Config, journal: BackendJournal): Promise<ProfileBackend> {
-  const log = await connectJetStream(config, journal);
+export async function connectNats(start: BackendStart): Promise<ProfileBackend> {
+  const log = await connectJetStream(start);
   return {
     log,
     feed: log,
@@ -15,7 +15,7 @@ export async function connectNats(config: Config, journal: BackendJournal): Prom
 }
 
 /** JetStream as this cluster uses it. Profile kafka keeps the view, the relayed events and the pages there. */
-export async function connectJetStream(config: Config, journal: BackendJournal): Promise<NatsLog> {
+export async function connectJetStream({ config, journal, connectMs }: BackendStart): Promise<NatsLog> {
   const { natsUrl: servers = [], natsLogBytes, natsPageBytes } = config;
   const options: NatsLogOptions = {
     servers,
