@@ -2,10 +2,11 @@
  * (a) How many actions a second the cluster takes and how long one waits: gRPC SubmitStream, open loop, latency from the
  * scheduled time. The load generator runs on the same machine and is measured with everything else.
  *   node dist/benchmarks/ingest.js --rate 25000 --seconds 20 --nodes 9 --hunts 100
+ * `--backend 1` measures it on a nats-server, `--backend 2` on a Kafka broker, each started for the run.
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { appendFloor } from './append-floor.ts';
-import { beginProfiles, createMeadows, startBenchCluster } from './bench-cluster.ts';
+import { backends, beginProfiles, createMeadows, startBenchCluster } from './bench-cluster.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import { runOpenLoop } from './open-loop.ts';
 import { Metrics } from './prometheus.ts';
@@ -103,6 +104,7 @@ export async function measureIngest(
         warm_up_s: warmUpS,
         seconds,
         nodes: cluster.options.nodes,
+        profile: cluster.file().profile,
         load_generator: 'same machine',
       }),
     };
@@ -123,8 +125,9 @@ if (isMain(import.meta.url)) {
     streams: 2,
     'tick-ms': 3,
     profile: 0,
+    backend: 0,
   });
-  const cluster = await startBenchCluster(flags);
+  const cluster = await startBenchCluster({ ...flags, backend: backends[flags.backend] ?? 'embedded' });
   try {
     print(await measureIngest(cluster, { ...flags, warmUpS: flags['warm-up'], tickMs: flags['tick-ms'] }));
   } finally {
