@@ -1,6 +1,6 @@
 /**
  * Steadfast players over several hunts, each claiming at a steady pace below its bucket: the light load under which crash tests
- * kill processes, and its verdict at the end.
+ * kill processes, and the verdict over what they saw. They may rest meanwhile, so that a verdict is over something whole.
  */
 import assert from 'node:assert/strict';
 import type { NewHunt } from './cluster-api.ts';
@@ -8,7 +8,7 @@ import type { ClusterProcess } from './cluster-process.ts';
 import { delay, until } from './deadline.ts';
 import { meadow } from './definitions.ts';
 import { judgeEffects, judgeRefusals } from './judge/effects.ts';
-import { told } from './judge/fault.ts';
+import { type Fault, told } from './judge/fault.ts';
 import { judgeHistory } from './judge/history.ts';
 import { judgeDelivery } from './judge/subscription.ts';
 import { SteadfastPlayer } from './steadfast-player.ts';
@@ -18,14 +18,29 @@ export interface Member {
   readonly player: SteadfastPlayer;
   readonly ackedAt: number[];
   /** From the first sending of each action to its ack. */
-  readonly waits: { readonly seq: number; readonly ackedAt: number; readonly ms: number }[];
+  readonly waits: Wait[];
+}
+
+/** Times by performance.now. */
+export interface Wait {
+  readonly seq: number;
+  readonly sentAt: number;
+  readonly ms: number;
+}
+
+export interface HuntFault extends Fault {
+  readonly hunt: number;
 }
 
 const flowers = 16;
+/** For what is under way when the load rests, and for everybody to hold the end of the history. */
+const answeredMsMax = 30_000;
+const heldMsMax = 15_000;
 
 export class Crowd {
   readonly members: Member[] = [];
   #going = true;
+  #resting = false;
   #running: Promise<void>[] = [];
 
   private constructor(
@@ -55,7 +70,7 @@ export class Crowd {
   /** The name is nobody else's: a player has one bucket for all of its hunts. */
   #add(hunt: NewHunt, name: string, codec: 'json' | 'msgpack'): void {
     const ackedAt: number[] = [];
-    const waits: Member['waits'] = [];
+    const waits: Wait[] = [];
     let urls = this.cluster.sockets;
     const player = new SteadfastPlayer({
       urls: () => {
@@ -72,7 +87,7 @@ export class Crowd {
       codec,
       onAck: (ms, seq) => {
         ackedAt.push(performance.now());
-        waits.push({ seq, ackedAt: performance.now(), ms });
+        waits.push({ seq, sentAt: performance.now() - ms, ms });
       },
     });
     this.members.push({ hunt, player, ackedAt, waits });
@@ -81,7 +96,7 @@ export class Crowd {
   async #play({ player }: Member, index: number): Promise<void> {
     await delay((this.everyMs * index) / Math.max(1, this.members.length));
     for (let i = 0; this.#going; i++) {
-      if (player.hasRoom) void player.act({ type: 'claim', treasure: `t${i % flowers}` });
+      if (player.hasRoom && !this.#resting) void player.act({ type: 'claim', treasure: `t${i % flowers}` });
       await delay(this.everyMs);
     }
   }
@@ -98,29 +113,28 @@ export class Crowd {
     return Math.max(...(await Promise.all(waits))) - since;
   }
 
-  /** The longest that anybody waited for an ack that came after `since` (performance.now), and what else it was told meanwhile. */
-  longestWaitSince(since: number): { readonly ms: number; readonly told: string } {
-    let longest = { ms: 0, told: '' };
-    for (const { hunt, player, waits } of this.members)
-      for (const { ackedAt, ms, seq } of waits)
-        if (ackedAt >= since && ms > longest.ms) {
-          const entry = player.ledger[seq - 1];
-          const replies = JSON.stringify(entry?.replies);
-          longest = {
-            ms,
-            told: `${entry?.player} in hunt ${hunt.hunt_id}, seq ${seq}, replies ${replies}, ${player.reconnects} reconnects, ${player.errs.slice(-2).join('; ')}`,
-          };
-        }
-    return longest;
+  /** Nobody sends anything new; resolves when everything is answered. */
+  async rest(): Promise<void> {
+    this.#resting = true;
+    for (const { player } of this.members)
+      await until(
+        `every act of ${player.ledger[0]?.player} to be answered (${player.errs.slice(-2).join('; ')})`,
+        answeredMsMax,
+        () => player.inFlight === 0,
+      );
   }
 
-  /** Ends the load, waits for every answer, and judges everything: nothing lost or doubled, nobody refused, no hole on any wire. */
-  async judge(): Promise<{ readonly acts: number; readonly reconnects: number }> {
-    this.#going = false;
-    await Promise.all(this.#running);
-    for (const { player } of this.members) await until('every act to be answered', 30_000, () => player.inFlight === 0);
-    const hunts = new Set(this.members.map((member) => member.hunt.hunt_id));
-    for (const hunt of hunts) {
+  play(): void {
+    this.#resting = false;
+  }
+
+  /**
+   * While everybody rests: what players were told against the log, and what reached their sockets. Empty: nothing was lost or
+   * doubled, nobody refused, no hole on any wire.
+   */
+  async verdict(): Promise<HuntFault[]> {
+    const found: HuntFault[] = [];
+    for (const hunt of new Set(this.members.map((member) => member.hunt.hunt_id))) {
       const history = await this.cluster.history(hunt);
       const here = this.members.filter((member) => member.hunt.hunt_id === hunt);
       const ledger = here.flatMap(({ player }) => player.ledger);
@@ -128,14 +142,24 @@ export class Crowd {
       for (const { player } of here) {
         await until(
           `${player.ledger[0]?.player} to hold version ${history.length}`,
-          15_000,
+          heldMsMax,
           () => player.judge.cursor === history.length,
         );
         faults.push(...player.judge.faults, ...judgeDelivery(player.judge, history));
-        assert.deepEqual(player.socketFaults, []);
+        faults.push(...player.socketFaults.map((detail) => ({ kind: 'socket', detail })));
       }
-      assert.equal(faults.length, 0, `hunt ${hunt}:\n${told(faults)}`);
+      found.push(...faults.map((one) => ({ ...one, hunt })));
     }
+    return found;
+  }
+
+  /** Ends the load, waits for every answer, and judges everything. */
+  async judge(): Promise<{ readonly acts: number; readonly reconnects: number }> {
+    this.#going = false;
+    await Promise.all(this.#running);
+    await this.rest();
+    const faults = await this.verdict();
+    assert.equal(faults.length, 0, `of hunts ${[...new Set(faults.map(({ hunt }) => hunt))]}:\n${told(faults)}`);
     const sum = (of: (player: SteadfastPlayer) => number): number =>
       this.members.reduce((total, { player }) => total + of(player), 0);
     return { acts: sum((player) => player.ledger.length), reconnects: sum((player) => player.reconnects) };

@@ -45,14 +45,18 @@ export interface PrivateServers {
   close(): Promise<void>;
 }
 
-/** Everything that the profile has in production, for a test that breaks it. */
+/** So small that a test can fill it. */
+const jetStreamBytes = { store: 256 * 1024 ** 2, pages: 32 * 1024 ** 2 } as const;
+
+/** Everything that the profile has in production, for a test that breaks it. The embedded one has nothing of the kind. */
 export async function privateServers(profile: Profile): Promise<PrivateServers> {
+  const isEmbedded = profile === 'embedded';
   const [nats, kafka, postgres, cacheRedis, alarmRedis] = await Promise.all([
-    profile === 'embedded' ? undefined : natsServer(),
+    isEmbedded ? undefined : natsServer({ storeBytesMax: jetStreamBytes.store }),
     profile === 'kafka' ? kafkaBroker() : undefined,
-    postgresServer(),
-    profile === 'embedded' ? undefined : redisServer({ maxMemory: '64mb', maxMemoryPolicy: 'allkeys-lru' }),
-    profile === 'embedded' ? undefined : redisServer({ appendOnly: true }),
+    isEmbedded ? undefined : postgresServer(),
+    isEmbedded ? undefined : redisServer({ maxMemory: '64mb', maxMemoryPolicy: 'allkeys-lru' }),
+    isEmbedded ? undefined : redisServer({ appendOnly: true }),
   ]);
   const given: [string, PrivateServer | undefined][] = [
     ['HUNT_NATS_URL', nats],
@@ -69,7 +73,11 @@ export async function privateServers(profile: Profile): Promise<PrivateServers> 
     return server;
   };
   return {
-    env: { ...ownCluster(profile), ...env },
+    env: {
+      ...ownCluster(profile),
+      ...env,
+      ...(isEmbedded ? {} : { HUNT_NATS_PAGE_BYTES: String(jetStreamBytes.pages) }),
+    },
     get nats() {
       return there(nats);
     },

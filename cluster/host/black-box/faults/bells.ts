@@ -10,7 +10,7 @@ import type { FullEvent } from '../wire.ts';
 
 /** The agenda arms everything again once a minute. */
 const lateMsMax = 61_000;
-const bells = 200;
+const bells = 500;
 
 export interface Bell {
   readonly id: string;
@@ -42,6 +42,17 @@ export class Bells {
       const rung = releases(await this.cluster.history(this.hunt));
       return this.all.some(({ id, dueAt }) => dueAt > since && rung.has(id));
     });
+  }
+
+  /** How late the latest bell rang of those that were due in that time (ms since 1970) and have rung. */
+  async latestMs(from: number, to: number): Promise<number> {
+    const rung = releases(await this.cluster.history(this.hunt));
+    return Math.max(
+      0,
+      ...this.all
+        .filter(({ dueAt }) => dueAt >= from && dueAt < to)
+        .flatMap(({ id, dueAt }) => (rung.get(id) ?? []).map((at) => at - dueAt)),
+    );
   }
 
   async judge(): Promise<Fault[]> {
