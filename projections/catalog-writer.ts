@@ -75,6 +75,11 @@ export class CatalogWriter {
     return this.#waiting.size === 0 && this.#toCompare.size === 0;
   }
 
+  /** No slot waits to be compared; single changes, which never end while people play, may. */
+  get isCompared(): boolean {
+    return this.#toCompare.size === 0;
+  }
+
   /** Writes what waits, if the server answers. */
   async stop(): Promise<void> {
     this.#isStopping = true;

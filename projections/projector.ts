@@ -71,6 +71,8 @@ export interface ProjectorState {
   readonly schemaFault: string | undefined;
   /** Everything that was in the log when it was last asked is in the rows, and the rows are in the list. */
   readonly isSettled: boolean;
+  /** Every slot has caught up once since it was taken, and its list was compared with its rows. Comes true while people play. */
+  readonly isListed: boolean;
 }
 
 export class Projector {
@@ -148,6 +150,7 @@ export class Projector {
         isConnected &&
         [...owned].every((slot) => this.#writers.get(slot)?.hasCaughtUp === true && !this.#book.isBehind(slot)) &&
         this.#catalog.isSettled,
+      isListed: isConnected && [...owned].every((slot) => this.#compared.has(slot)) && this.#catalog.isCompared,
     };
   }
 

@@ -98,7 +98,7 @@ async function untilRebuilt(
         if (connection?.isOpen !== true) connection = await primary.connect();
         const { pending, events } = await look(connection);
         progress({ done: 1 - pending / slotCount, events });
-        if (pending === 0 && projector.state().isSettled)
+        if (pending === 0 && projector.state().isListed)
           return { events, hunts: await sumOf(connection, countSnapshots, 'hunts') };
         backoff.reset();
         await rest.for(lookMs);
