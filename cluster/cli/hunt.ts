@@ -132,6 +132,51 @@ const ring = program.command('ring').description('Where the slots are.');
 client('show', 'Show nodes, slots and owners.', ring).action(async (options) =>
   (await import('./commands/ring-show.ts')).ringShow(options),
 );
+const several = (text: string, before: readonly string[] = []): string[] => [...before, text];
+const change = (command: Command): Command =>
+  command
+    .option('--weight <node=w>', "a node's weight, 0 to 100 (several times: several)", several)
+    .option('--pin <slot=node>', 'keep a slot on a node', several)
+    .option('--unpin <slot>', 'let it go where it belongs', several)
+    .option('--remove <node>', 'take all slots from a node and let it leave', several)
+    .option('--reason <text>', 'why: of the pins, and for the audit trail')
+    .option('--for <duration>', 'how long the pins hold, such as 12h (default: for good)');
+const number = (text: string): number => {
+  if (!/^\d{1,4}(\.\d{1,3})?$/.test(text)) throw new InvalidArgumentError('A number is needed.');
+  return Number(text);
+};
+change(client('plan', 'Say what a change would move, and what that would cost.', ring)).action(async (options) =>
+  (await import('./commands/ring-plan.ts')).ringPlan(options),
+);
+change(client('apply', 'Plan a change, ask, and carry it out: one slot first, then the rest.', ring))
+  .option('--yes', 'do not ask')
+  .option('--moves-per-s <n>', 'the pace (8)', number)
+  .option('--canary-s <n>', 'how long the first slot is watched before the rest moves (2)', whole(0, 3_600))
+  .action(async (options) => (await import('./commands/ring-plan.ts')).ringApply(options));
+client('rollback', 'Take a change back: moves, weights and pins.', ring)
+  .argument('<operation>', 'its id, as ring show lists it')
+  .action(async (id: string, options) => (await import('./commands/ring-operation.ts')).ringRollback(id, options));
+client('drain', 'Empty a node and let it leave.', ring)
+  .argument('<node>', 'its name')
+  .option('--stay', 'its process stays')
+  .option('--restart', 'its process exits 75, so that its supervisor starts it again')
+  .option('--deadline <duration>', 'then what is left moves at once', '2m')
+  .option('--no-wait', 'do not wait for the end')
+  .action(async (node: string, options) => (await import('./commands/ring-operation.ts')).ringDrain(node, options));
+client('roll', 'Restart nodes one after the other, drained: all, or those named.', ring)
+  .argument('[nodes...]', 'their names')
+  .option('--deadline <duration>', "of each node's drain", '2m')
+  .action(async (nodes: string[], options) => (await import('./commands/ring-roll.ts')).ringRoll(nodes, options));
+client('freeze', 'Let nothing move but the slots of dead nodes.', ring)
+  .requiredOption('--reason <text>', 'why')
+  .option('--for <duration>', 'how long, up to 24h', '1h')
+  .action(async (options) => (await import('./commands/ring-freeze.ts')).ringFreeze(options));
+client('unfreeze', 'Let slots move again.', ring).action(async (options) =>
+  (await import('./commands/ring-freeze.ts')).ringUnfreeze(options),
+);
+client('history', 'Print who changed the cluster, when and why.', ring)
+  .option('--from <view>', 'begin behind that view', whole(0))
+  .action(async (options) => (await import('./commands/ring-history.ts')).ringHistory(options));
 
 client('verify', 'Check the log: holes, forks, vectors, second effects, damage.', log)
   .option('--hunt <id>', 'only this hunt', huntId)

@@ -177,7 +177,12 @@ export class HttpApi {
     return this.request('GET', '/v1/cluster');
   }
 
-  async request<T>(method: string, path: string, content: { body?: string; type?: string } = {}): Promise<T> {
+  /** `keyless`: sent again it is harmless by itself, and need not wait for whoever keeps the keys. */
+  async request<T>(
+    method: string,
+    path: string,
+    content: { body?: string; type?: string; keyless?: boolean } = {},
+  ): Promise<T> {
     const answer = await this.#exchange(method, path, content);
     if (answer.status >= 300) throw problem(answer.status, answer.text);
     const json = parse(answer.text);
@@ -196,13 +201,13 @@ export class HttpApi {
   async #exchange(
     method: string,
     path: string,
-    content: { body?: string; type?: string },
+    content: { body?: string; type?: string; keyless?: boolean },
   ): Promise<{ status: number; text: string }> {
     const { token, triesMax = 4, timeoutMs = 30_000, random = Math.random } = this.#options;
     const headers: Record<string, string> = { accept: 'application/json' };
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (content.type !== undefined) headers['content-type'] = content.type;
-    if (method === 'POST') headers['idempotency-key'] = freshKey();
+    if (method === 'POST' && content.keyless !== true) headers['idempotency-key'] = freshKey();
     const backoff = new Backoff(retryBaseMs, retryCapMs, random);
     for (;;) {
       let failure: HuntError;
