@@ -47,7 +47,8 @@ export async function measureProjections(
   const latencies = new Quantiles();
   const load = new SubmitLoad(cluster.grpc, cluster.tokens.designer, made, players, latencies, 2);
   const lag = async (): Promise<Lag> =>
-    (await cluster.expect<{ lag: { projection: Lag } }>('GET', '/v1/cluster')).lag.projection;
+    (await cluster.expect<{ lag: { projection: Lag } }>('GET', '/v1/cluster', { token: cluster.tokens.operator })).lag
+      .projection;
   const caughtUp = async (): Promise<number> => {
     const begun = performance.now();
     await until('the projections to be level with the log', caughtUpMs, async () => (await lag()).events === 0);
@@ -152,10 +153,10 @@ async function fillList(postgres: PostgresServer, rows: number): Promise<void> {
 async function timeList(cluster: ClusterProcess): Promise<Record<string, unknown>> {
   const time = async (query: string): Promise<Record<string, number>> => {
     const times = new Quantiles();
-    await cluster.expect('GET', `/v1/hunts?${query}`);
+    await cluster.expect('GET', `/v1/hunts?${query}`, { token: cluster.tokens.operator });
     for (let i = 0; i < listCalls; i++) {
       const begun = performance.now();
-      await cluster.expect('GET', `/v1/hunts?${query}`);
+      await cluster.expect('GET', `/v1/hunts?${query}`, { token: cluster.tokens.operator });
       times.add(performance.now() - begun);
     }
     return times.summary();
