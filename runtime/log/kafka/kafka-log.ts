@@ -28,6 +28,7 @@ import { SlotLane } from './slot-lane.ts';
 import { SlotReader } from './slot-reader.ts';
 import { readBytesDefault, SlotReads } from './slot-reads.ts';
 import { Source } from './source.ts';
+import { Tail, type TailOptions } from './tail.ts';
 import { eventsTopic } from './topic.ts';
 import { trim } from './trim.ts';
 
@@ -73,6 +74,7 @@ export class KafkaLog implements EventLog {
   readonly #readers = new Map<number, SlotReader>();
   readonly #lanes = new Map<number, SlotLane>();
   readonly #reads = new SlotReads();
+  readonly #tails: Tail[] = [];
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #random: Random;
@@ -202,11 +204,20 @@ export class KafkaLog implements EventLog {
     return trim(this.#lane(slot), this.#brokers, before);
   }
 
+  /** All slots as they grow, for the relay. Ends with the log, or when it is closed. */
+  follow(options: Pick<TailOptions, 'from' | 'take' | 'failed'>): Tail {
+    const readerOf = (slot: number): SlotReader => this.#reader(slot);
+    const tail = new Tail({ ...options, readerOf, brokers: this.#brokers, reads: this.#reads, timers: this.#timers });
+    this.#tails.push(tail);
+    return tail;
+  }
+
   /** Appends that are still unanswered become ambiguous; flush before closing. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const cancel of this.#cancels) cancel();
+    for (const tail of this.#tails) tail.close();
     this.#courier.close();
     this.#source.close();
     for (const lane of this.#lanes.values()) lane.close('the log was closed here');

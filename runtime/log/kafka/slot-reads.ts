@@ -95,7 +95,7 @@ export class SlotReads {
       };
     };
     if (from >= end) return pageOf(end);
-    const start = await this.#slotStart(reader, Math.max(from, reader.logStart));
+    const start = await this.startAt(reader, Math.max(from, reader.logStart));
     if (start === undefined) return undefined;
     let bytes = 0;
     const reached = await scan(source, slot, start, end, (batch, offset) => {
@@ -109,8 +109,11 @@ export class SlotReads {
     return pageOf(reached.offset);
   }
 
-  /** The fold's state at any position: known from the page before, or found from a landmark. */
-  async #slotStart(reader: SlotReader, position: number): Promise<ScanStart | undefined> {
+  /**
+   * The fold's state at any position: known from the page before, or found from a landmark. Below what was trimmed, the place
+   * where the slot begins. Undefined if a trim overtook it.
+   */
+  async startAt(reader: SlotReader, position: number): Promise<ScanStart | undefined> {
     const cursor = this.#cursors.get(`${reader.slot}:${position}`);
     if (cursor !== undefined) return cursor;
     if (position === 0) return { offset: 0, state: emptySlot };
@@ -139,7 +142,7 @@ export class SlotReads {
   }
 }
 
-function recordOf(batch: BatchEntry, offset: number): LogRecord {
+export function recordOf(batch: BatchEntry, offset: number): LogRecord {
   return {
     stream: batch.stream,
     version: batch.version as Version,
