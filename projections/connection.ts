@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { sentenceOf } from './sql-fault.ts';
 import type { Statement } from './statement.ts';
 
 /**
@@ -14,8 +13,8 @@ const connectMs = 3_000;
 /** For the server, and a little longer for us: a stopped server does not watch its own limit. */
 const statementMs = 20_000;
 const answerMs = 25_000;
-/** A transaction whose client is gone or stopped holds locks no longer. */
-const idleTransactionMs = 30_000;
+/** A transaction whose client is gone or stopped holds its locks no longer than that. */
+const idleTransactionMs = 5_000;
 
 export interface Answer {
   readonly rows: readonly Readonly<Record<string, unknown>>[];
@@ -118,4 +117,14 @@ export class Connection {
   }
 }
 
-export const connectionLost = (error: unknown): string => `PostgreSQL: ${sentenceOf(error)}`;
+/** How long the server works on one statement; 0: as long as it takes. */
+export async function limitStatements(connection: Connection, ms = statementMs): Promise<void> {
+  await connection.one({ text: `SET statement_timeout = ${ms}`, values: [] });
+}
+
+/** The server ends the connection when nothing is asked for so long, and what it holds is free; 0: never. From PostgreSQL 14 on. */
+export async function idleAtMost(connection: Connection, ms: number): Promise<void> {
+  await connection.one({ text: `SET idle_session_timeout = ${ms}`, values: [] }).catch((error: unknown) => {
+    if (!connection.isOpen) throw error;
+  });
+}

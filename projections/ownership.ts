@@ -2,7 +2,7 @@ import { type Slot, slotCount } from '../proto/ids.ts';
 import type { Clock } from '../runtime/kernel/clock.ts';
 import type { Random } from '../runtime/kernel/random.ts';
 import type { Timers } from '../runtime/kernel/timer.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, idleAtMost } from './connection.ts';
 import type { Journal } from './journal.ts';
 import type { Primary } from './primary.ts';
 import { Backoff, Rest } from './rest.ts';
@@ -18,8 +18,10 @@ import { sentenceOf } from './sql-fault.ts';
  */
 export const newsChannel = 'hunt_projection';
 const roundMs = 1_000;
+/** While others still hold what is to be this projector's share. */
+const wantingRoundMs = 200;
 /** A projector that does not move for so long is as good as dead. */
-const silentMs = 10_000;
+const silentMs = 5_000;
 const retryFirstMs = 100;
 const retryMaxMs = 2_000;
 /** Locks of projectors stand above those of slots and of the schema. */
@@ -71,6 +73,9 @@ export class Ownership {
   get isConnected(): boolean {
     return this.#hasLooked && this.#connection?.isOpen === true;
   }
+  get #isWanting(): boolean {
+    return this.#owned.size < Math.floor(slotCount / this.#projectors);
+  }
   get projectors(): number {
     return this.#projectors;
   }
@@ -93,7 +98,7 @@ export class Ownership {
         await this.#round(connection);
         this.#hasLooked = true;
         backoff.reset();
-        await this.#rest.for(roundMs);
+        await this.#rest.for(this.#isWanting ? wantingRoundMs : roundMs);
       } catch (error) {
         this.#lose(error);
         await this.#rest.for(backoff.next());
@@ -113,8 +118,8 @@ export class Ownership {
         { text: `LISTEN ${newsChannel}`, values: [] },
         { text: 'SELECT pg_advisory_lock($1, $2)', values: [lockClass, this.#lock] },
       ]);
-      // From PostgreSQL 14 on; on others a stopped projector keeps its slots.
-      await connection.one({ text: `SET idle_session_timeout = ${silentMs}`, values: [] }).catch(() => undefined);
+      // Where the server cannot do that, a stopped projector keeps its slots.
+      await idleAtMost(connection, silentMs);
     } catch (error) {
       connection.close();
       throw error;

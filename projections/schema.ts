@@ -1,7 +1,7 @@
 import { type Slot, slotCount } from '../proto/ids.ts';
 import { firstGeneration, makeCheckpoint } from './checkpoint.ts';
 import { distribute, hasCitus, SchemaFault, verifyMapping } from './citus.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, idleAtMost, limitStatements } from './connection.ts';
 import { catalogTable, distributedTables, schemaSteps } from './schema-steps.ts';
 
 /**
@@ -27,30 +27,26 @@ export interface SchemaOptions {
 /** The first of the two numbers of every advisory lock of ours: "HUNT". */
 export const lockClass = 0x48_55_4e_54;
 const schemaLock = 1_000;
+/** A process that is stopped while it holds the lock loses it after so long. */
+const lockIdleMs = 5_000;
 /** For another process that migrates, and for distributing tables. */
 const patientMs = 180_000;
 
 export async function ensureSchema(connection: Connection, options: SchemaOptions = {}): Promise<Schema> {
-  const patient = { answerMs: patientMs };
-  await connection.run(
-    [
-      { text: "SELECT set_config('hunt.statement_timeout', current_setting('statement_timeout'), false)", values: [] },
-      { text: 'SET statement_timeout = 0', values: [] },
-      { text: 'SELECT pg_advisory_lock($1, $2)', values: [lockClass, schemaLock] },
-    ],
-    patient,
+  await idleAtMost(connection, lockIdleMs);
+  await limitStatements(connection, 0);
+  await connection.one(
+    { text: 'SELECT pg_advisory_lock($1, $2)', values: [lockClass, schemaLock] },
+    { answerMs: patientMs },
   );
   try {
     return await migrate(connection, options);
   } finally {
-    if (connection.isOpen)
-      await connection.run([
-        { text: 'SELECT pg_advisory_unlock($1, $2)', values: [lockClass, schemaLock] },
-        {
-          text: "SELECT set_config('statement_timeout', current_setting('hunt.statement_timeout'), false)",
-          values: [],
-        },
-      ]);
+    if (connection.isOpen) {
+      await connection.one({ text: 'SELECT pg_advisory_unlock($1, $2)', values: [lockClass, schemaLock] });
+      await limitStatements(connection);
+      await idleAtMost(connection, 0);
+    }
   }
 }
 
