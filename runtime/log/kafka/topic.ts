@@ -16,8 +16,16 @@ const leadersPollMs = 50;
 const connectMs = 3_000;
 const requestMs = 10_000;
 
-export const eventsTopic = (prefix?: string): string =>
-  prefix === undefined ? 'hunt.events' : `${prefix}.hunt.events`;
+const topicPattern = /^[A-Za-z0-9._-]{1,249}$/;
+
+/** Throws {@link RangeError} for a prefix that no topic's name can have. */
+export function eventsTopic(prefix?: string): string {
+  const topic = prefix === undefined ? 'hunt.events' : `${prefix}.hunt.events`;
+  if (topicPattern.test(topic)) return topic;
+  throw new RangeError(
+    `a topic cannot be called ${JSON.stringify(topic)}: use A-Z a-z 0-9 . _ - in the cluster's name`,
+  );
+}
 
 export interface TopicOptions {
   readonly brokers: readonly string[];
