@@ -12,19 +12,23 @@ export async function logVerify(flags: TargetFlags & OutputFlags & { hunt?: numb
   const out = new Output(flags);
   if (flags.hunt !== undefined && flags.slot !== undefined)
     throw new UsageError('--hunt and --slot exclude one another: a hunt lies in one slot');
-  const { config } = new Target(flags);
-  if (!existsSync(join(config.dataDir, 'log')))
+  const config = new Target(flags).tool();
+  if (config.profile === 'embedded' && !existsSync(join(config.dataDir, 'log')))
     throw new UsageError(`${config.dataDir} holds no embedded log: give --data-dir of the cluster whose log to verify`);
   const slots =
     flags.hunt !== undefined ? [slotOf(flags.hunt)] : flags.slot !== undefined ? [flags.slot as Slot] : allSlots;
   const bar = new ProgressBar('verifying {bar} {percentage}% {note}', out.quiet);
   const progress = (done: number, events: number): void => bar.update(done, `${events} events`);
   const { report, live } = await auditLog(
-    config.dataDir,
+    config,
     { slots, ...(flags.hunt === undefined ? {} : { hunt: flags.hunt }) },
     progress,
   ).finally(() => bar.stop());
-  out.progress(live ? 'read from the running log process' : 'no log process answers: read from the segments');
+  out.progress(
+    live
+      ? 'read from the running log and its archive'
+      : 'no log process answers: read from the segments and the archive',
+  );
   out.result(report, () => describe(report, out.paint));
   process.exitCode = report.ok ? exitCode.done : exitCode.no;
 }

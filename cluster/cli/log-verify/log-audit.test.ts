@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Event } from '../../../proto/generated/hunt/v1/event.ts';
 import { Record } from '../../../proto/generated/node/v1/record.ts';
 import type { Position, Slot, Version } from '../../../proto/ids.ts';
+import { MemoryArchive } from '../../../runtime/log/archive/memory-archive.ts';
 import type { LogRecord } from '../../../runtime/log/event-log.ts';
 import { type FaultKind, LogAudit } from './log-audit.ts';
 import { auditLive } from './log-source.ts';
@@ -128,11 +129,12 @@ describe('auditLive', () => {
     const asked: number[] = [];
     const readSlot = (_: Slot, from: Position) => {
       asked.push(from);
-      return Promise.resolve(pages[asked.length - 1] as (typeof pages)[number]);
+      return Promise.resolve(pages[from / 10] as (typeof pages)[number]);
     };
-    const report = await auditLive({ readSlot }, { slots: [1 as Slot], hunt }, () => undefined);
+    const report = await auditLive({ readSlot }, new MemoryArchive(), { slots: [1 as Slot], hunt }, () => undefined);
     assert.deepEqual([report.ok, report.events, report.hunts], [true, 2, 1]);
-    assert.deepEqual(asked, [0, 10]);
+    // The first to learn where it begins and ends.
+    assert.deepEqual(asked, [0, 0, 10]);
   });
 });
 

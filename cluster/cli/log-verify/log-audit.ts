@@ -107,6 +107,11 @@ export class LogAudit {
     this.#stateOf(stream).vector = undefined;
   }
 
+  /** Log and archive do not agree on this record, or one lacks what it should have. */
+  disagreement({ stream, version }: LogRecord, kind: 'fork' | 'hole', detail: string): void {
+    this.#fault(stream, version, kind, detail);
+  }
+
   /** Takes over what another audit, of other streams, has counted. */
   add(other: AuditReport): void {
     for (const key of [

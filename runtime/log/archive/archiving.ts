@@ -8,8 +8,9 @@ import type { Archive } from './archive.ts';
 import { readFooter } from './archive-reader.ts';
 import { catalogDue, decodeCatalog, encodeCatalog } from './catalog.ts';
 import { nameOf, type ObjectName } from './object-name.ts';
-import { decodeObject, encodeObject, type ObjectMeta } from './record-object.ts';
-import { ObjectDamagedError } from './sealed.ts';
+import { openBlock } from './record-block.ts';
+import { decodeObject, encodeObject, ObjectCheck, type ObjectMeta, objectMark } from './record-object.ts';
+import { indexLength, ObjectDamagedError, trailerBytes } from './sealed.ts';
 import { type Listed, Shelf } from './shelf.ts';
 import type { StreamTable } from './stream-table.ts';
 
@@ -46,6 +47,21 @@ export async function readObject(archive: Archive, object: string): Promise<read
   const bytes = await archive.get(object);
   if (bytes === undefined) throw new ObjectDamagedError(object, 'it is gone');
   return (await decodeObject(bytes, object)).records;
+}
+
+/** The same block by block, for whoever cannot hold it whole: what comes before damage is given before it throws. */
+export async function* readBlocks(archive: Archive, listed: Listed): AsyncGenerator<readonly LogRecord[], void, void> {
+  const { object } = listed;
+  const get = async (offset: number, length: number): Promise<Buffer> =>
+    (await archive.get(object, { offset, length })) ?? Buffer.alloc(0);
+  const footer = await readFooter(archive, listed);
+  const check = new ObjectCheck(footer, object, await get(0, objectMark.length));
+  for (const place of footer.blocks) {
+    const records = await openBlock(await get(place.offset, place.packed), place, object);
+    check.block(place, records);
+    yield records;
+  }
+  check.end(listed.bytes - trailerBytes - indexLength(await get(listed.bytes - trailerBytes, trailerBytes), object));
 }
 
 /** Whether two records are the same in everything, their place included. */

@@ -13,7 +13,7 @@ import { type BlockPlace, encodedBytes, openBlock, packBlock } from './record-bl
 import { indexLength, ObjectDamagedError, openSealed, seal, trailerBytes } from './sealed.ts';
 import { type Row, StreamTable } from './stream-table.ts';
 
-const objectMark = 'HUNTARC1';
+export const objectMark = 'HUNTARC1';
 /** Plain bytes of a block: what a read of one record unpacks. */
 export const blockBytes = 128 * 1024;
 const metaBytes = 56;
@@ -140,18 +140,43 @@ export async function decodeObject(
 ): Promise<{ readonly footer: Footer; readonly records: readonly LogRecord[] }> {
   const trailer = bytes.subarray(Math.max(0, bytes.length - trailerBytes));
   const footerAt = bytes.length - trailerBytes - indexLength(trailer, object);
-  if (footerAt < objectMark.length || bytes.toString('latin1', 0, objectMark.length) !== objectMark)
-    throw new ObjectDamagedError(object, 'it does not begin as one');
+  if (footerAt < objectMark.length) throw new ObjectDamagedError(object, 'it is cut short');
   const packed = bytes.subarray(footerAt, bytes.length - trailerBytes);
   const footer = decodeFooter(await openSealed(packed, trailer, object), object);
+  const check = new ObjectCheck(footer, object, bytes.subarray(0, objectMark.length));
   const records: LogRecord[] = [];
-  let at = objectMark.length;
   for (const place of footer.blocks) {
-    if (place.offset !== at) throw new ObjectDamagedError(object, `a block at ${place.offset} where ${at} follows`);
-    records.push(...(await openBlock(bytes.subarray(at, at + place.packed), place, object)));
-    at += place.packed;
+    const block = await openBlock(bytes.subarray(place.offset, place.offset + place.packed), place, object);
+    check.block(place, block);
+    records.push(...block);
   }
-  if (at !== footerAt || records.length !== footer.meta.records)
-    throw new ObjectDamagedError(object, `${records.length} records where ${footer.meta.records} were put`);
+  check.end(footerAt);
   return { footer, records };
+}
+
+/** That an object is nothing but its mark, its blocks and its index, one behind the other. */
+export class ObjectCheck {
+  #at = objectMark.length;
+  #records = 0;
+
+  constructor(
+    private readonly footer: Footer,
+    private readonly object: string,
+    mark: Buffer,
+  ) {
+    if (mark.toString('latin1') !== objectMark) throw new ObjectDamagedError(object, 'it does not begin as one');
+  }
+
+  block(place: BlockPlace, records: readonly LogRecord[]): void {
+    if (place.offset !== this.#at)
+      throw new ObjectDamagedError(this.object, `a block at ${place.offset} where ${this.#at} follows`);
+    this.#at += place.packed;
+    this.#records += records.length;
+  }
+
+  end(indexAt: number): void {
+    const { records } = this.footer.meta;
+    if (this.#at !== indexAt || this.#records !== records)
+      throw new ObjectDamagedError(this.object, `${this.#records} records up to ${this.#at} where ${records} were put`);
+  }
 }

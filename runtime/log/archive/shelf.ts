@@ -43,6 +43,10 @@ export class Shelf {
     return this.#records;
   }
 
+  get catalogs(): readonly Listed[] {
+    return this.#all.filter((one) => one.level > 0);
+  }
+
   object(from: number, to: number): Listed | undefined {
     this.#byPlace ??= new Map(this.#all.filter((one) => one.level === 0).map((one) => [`${one.from}-${one.to}`, one]));
     return this.#byPlace.get(`${from}-${to}`);

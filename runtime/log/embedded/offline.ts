@@ -1,14 +1,13 @@
 /**
  * Reads the segments of a log that no process serves: every record of every segment, in the order of the log, with all
- * damage reported where it lies. Changes nothing; needs neither index nor lock. What was trimmed is not shown, whether or not
- * its bytes are still there.
+ * damage reported where it lies. Changes nothing; needs neither index nor lock. Shows also what a slot was let go of, as long
+ * as its segment is kept; segments that were removed are none that are missing.
  */
 import { join } from 'node:path';
 import type { Slot } from '../../../proto/ids.ts';
 import { LogDamagedError, type LogRecord } from '../event-log.ts';
 import { readBase } from './base.ts';
 import { type Disk, systemDisk } from './disk.ts';
-import { readMarks } from './marks.ts';
 import { at, positionOf, readRecord, recordType, slotAt } from './record.ts';
 import { lastNonZero, scanSegment } from './scan.ts';
 import { listSegments, segmentHeaderBytes, segmentName, segmentSizeOf } from './segments.ts';
@@ -40,7 +39,6 @@ export async function* openSegmentsReadOnly(
     if (!(error instanceof LogDamagedError)) throw error;
     yield { kind: 'damage', from: 0, to: 0, what: error.message };
   }
-  const marks = await readMarks(disk, folder);
   const numbers = (await listSegments(disk, folder)).filter((number) => number >= first);
   let last = numbers.at(-1) ?? 0;
   const load = async (number: number): Promise<Buffer> => {
@@ -80,14 +78,12 @@ export async function* openSegmentsReadOnly(
           const type = bytes[offset + at.type];
           const record = readRecord(bytes, offset);
           const slot = slotAt(bytes, offset);
-          if (record.position < (marks?.[slot] ?? 0)) return;
           if (type === recordType.events) items.push({ kind: 'record', slot, record });
           else if (type === recordType.take)
             items.push({ kind: 'take', slot, epoch: record.epoch, position: record.position });
         },
         damagedRecord(_, offset) {
           const record = readRecord(bytes, offset);
-          if (record.position < (marks?.[slotAt(bytes, offset)] ?? 0)) return;
           items.push({
             kind: 'damage',
             from: record.position,
