@@ -5,9 +5,10 @@
  * Owns: nothing but the pace. Does not own: the links (the router does), nor who is removed.
  */
 import { Symptom } from '../proto/generated/node/v1/cluster.ts';
+import type { Clock } from '../runtime/kernel/clock.ts';
 import type { Cancel, Timers } from '../runtime/kernel/timer.ts';
 import type { Accuser } from './accuser.ts';
-import { stuckMsMax } from './limits.ts';
+import { joinGraceMs, stuckMsMax } from './limits.ts';
 import type { ViewSource } from './placement.ts';
 import { isServing, nodeOf } from './view.ts';
 
@@ -32,6 +33,7 @@ export interface LinkHealth {
 export interface LinkWatchPorts {
   readonly view: ViewSource;
   readonly accuser: Accuser;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly links: () => readonly LinkHealth[];
 }
@@ -45,11 +47,13 @@ export class LinkWatch {
 
   /** Judges all links as they are now. */
   look(): void {
-    const { view, accuser, links } = this.ports;
+    const { view, accuser, links, clock } = this.ports;
     const all = links();
     for (const link of all) {
       const node = nodeOf(view.view, link.id);
       if (!isServing(node) || node.incarnation !== link.incarnation) continue;
+      // One that has just joined may not listen yet.
+      if (link.refused && clock.now() - node.since < joinGraceMs) continue;
       accuser.judge(node, symptomOf(link, all));
     }
   }

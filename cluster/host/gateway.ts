@@ -27,6 +27,7 @@ import { askInside } from './inside.ts';
 import { connectTo } from './link-address.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
+import { relayed } from './relay-status.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 import { scoreboardCache } from './scoreboard-cache.ts';
 import { mintingTokens, readTlsPair } from './secrets.ts';
@@ -67,7 +68,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     clock,
     said: (id, what) => logger.warn({ node: id }, `a node ${what}`),
   });
-  const linkWatch = new LinkWatch({ view: viewLog, accuser, timers, links: () => router.links() });
+  const linkWatch = new LinkWatch({ view: viewLog, accuser, clock, timers, links: () => router.links() });
   let listening = false;
   const checks = (): Check[] => [
     { name: 'log', ok: backend.state().up },
@@ -98,7 +99,10 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const shadows = new ShadowDesk(backend.log, clock, timers);
   const scoreboards = scoreboardCache(context);
   const store = await openGatewayStore(context, backend.log);
-  const lag = async () => ({ projection: await store.projectionLag() });
+  const lag = async () => ({
+    projection: await store.projectionLag(),
+    ...(await relayed(config, backend, clock.now())),
+  });
   const described = new DescribedCluster(viewLog, askInside(tokens, clock), lag, clock);
   const operations = operationsOf({
     clock,

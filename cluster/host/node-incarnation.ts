@@ -91,13 +91,15 @@ export class NodeIncarnation {
     logger.info({ view: joined.number, incarnation: number, slots: slotsOf(joined, name).length }, 'joined');
     const incarnation = new NodeIncarnation(number, parts);
     const logSilentMs = () => clock.monotonic() - parts.backend.state().lastHeardMs;
+    // Whoever serves nothing has nothing to ask its log for, and may be silent without being cut off.
+    const shownSilentMs = () => ((incarnation.#member?.keeper.serving ?? 0) === 0 ? 0 : logSilentMs());
     incarnation.#intake = await Intake.listen({
       addr: parts.listen,
       nodeKey: `${name}@${number}`,
       host: incarnation.#host,
       timers,
       view: () => viewLog.view.number,
-      logSilentMs,
+      logSilentMs: shownSilentMs,
     });
     incarnation.#member = new ClusterMember(name, number, {
       viewLog,
