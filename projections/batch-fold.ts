@@ -6,6 +6,7 @@ import type { Checkpoint, Parked } from './checkpoint.ts';
 import type { HuntCache } from './hunt-cache.ts';
 import { ContradictionError, HuntFold, type SavedMember, type SavedSnapshot } from './hunt-fold.ts';
 import type { PlayerRow, SnapshotRow, TreasureRow } from './hunt-rows.ts';
+import { timeOfLast } from './record-time.ts';
 
 /**
  * Folds one batch of a slot's records: several hunts, each by its own events. A hunt whose event cannot be read or folded is
@@ -100,7 +101,6 @@ function decodeAll(
 ): { parts: readonly Part[]; events: number; at: number } {
   const parts = new Map<number, Part>();
   let events = 0;
-  let at = 0;
   for (const record of records) {
     const { kind, id } = record.stream;
     if (kind !== huntKind) continue;
@@ -113,14 +113,22 @@ function decodeAll(
     }
     if (part.failure !== undefined) continue;
     try {
-      const decoded = decodeHuntRecord(record);
-      part.records.push(decoded);
-      at = decoded.events.at(-1)?.occurredAt ?? at;
+      part.records.push(decodeHuntRecord(record));
     } catch (error) {
       part.failure = { version: record.version, error };
     }
   }
-  return { parts: [...parts.values()], events, at };
+  return { parts: [...parts.values()], events, at: lastTimeOf(records) };
+}
+
+/** Of parked hunts too: it says how far the slot is, not what was folded. */
+function lastTimeOf(records: readonly LogRecord[]): number {
+  for (let i = records.length - 1; i >= 0; i--) {
+    const record = records[i] as LogRecord;
+    const at = record.stream.kind === huntKind ? timeOfLast(record) : undefined;
+    if (at !== undefined) return at;
+  }
+  return 0;
 }
 
 /** Throws for what cannot be read, and for a record that is not what the log says of it. */

@@ -1,8 +1,7 @@
-import { Envelope } from '../proto/generated/node/v1/record.ts';
 import type { Position, Slot } from '../proto/ids.ts';
-import { splitRecord } from '../runtime/activation/record.ts';
-import type { LogRecord, SlotPage } from '../runtime/log/event-log.ts';
+import type { SlotPage } from '../runtime/log/event-log.ts';
 import { eventsIn } from './batch-fold.ts';
+import { timeOfFirst } from './record-time.ts';
 
 /**
  * How far the rows are behind the log, slot by slot, in events and in seconds.
@@ -113,15 +112,5 @@ export class LagBook {
 
   lags(now: number): SlotLag[] {
     return [...this.#entries.keys()].sort((a, b) => a - b).map((slot) => this.lagOf(slot, now) as SlotLag);
-  }
-}
-
-/** The time of the record's first event, of whatever type. */
-function timeOfFirst(record: LogRecord): number | undefined {
-  try {
-    const [first] = splitRecord(record.bytes).events;
-    return first === undefined ? undefined : Envelope.decode(first).occurredAt;
-  } catch {
-    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { type Slot, slotCount } from '../proto/ids.ts';
+import { type Position, type Slot, slotCount } from '../proto/ids.ts';
 import type { EventLog } from '../runtime/log/event-log.ts';
 import { checkpointOf, readCheckpoint, startRebuild, unparkSlot } from './checkpoint.ts';
 import type { Connection } from './connection.ts';
@@ -48,18 +48,7 @@ export async function rebuildAll(
 ): Promise<RebuildResult> {
   const began = options.clock.monotonic();
   const primary = new Primary(options.pgUrls);
-  const connection = await primary.connect();
-  try {
-    await checkHistory(options.log);
-    await ensureSchema(connection, { adopt: true });
-    const ends = await options.log.ends();
-    for (const slot of slots) {
-      await transact(connection, [startRebuild(slot, ends[slot] ?? (0 as never)), unparkSlot(slot)]);
-    }
-    await tellProjectors(connection, 'all');
-  } finally {
-    connection.close();
-  }
+  await requestRebuild(options, primary);
   const projector = new Projector(options);
   try {
     const { hunts, events } = await untilRebuilt(options, primary, projector, progress);
@@ -69,10 +58,26 @@ export async function rebuildAll(
   }
 }
 
+/** From here on it is the projectors' work, whatever becomes of this process. */
+export async function requestRebuild(options: Pick<RebuildOptions, 'log'>, primary: Primary): Promise<void> {
+  await checkHistory(options.log);
+  const connection = await primary.connect();
+  try {
+    await ensureSchema(connection, { adopt: true });
+    const ends = await options.log.ends();
+    for (const slot of slots) {
+      await transact(connection, [startRebuild(slot, ends[slot] ?? (0 as Position)), unparkSlot(slot)]);
+    }
+    await tellProjectors(connection, 'all');
+  } finally {
+    connection.close();
+  }
+}
+
 /** Nothing is set back that could not be made again. */
 async function checkHistory(log: Pick<EventLog, 'readSlot'>): Promise<void> {
   for (const slot of slots) {
-    const { oldest } = await log.readSlot(slot, 0 as never, 1);
+    const { oldest } = await log.readSlot(slot, 0 as Position, 1);
     if (oldest > 0)
       throw new RebuildFault(
         `the history of slot ${slot} before position ${oldest} is neither in the log nor in the archive: restore the archive first; nothing was changed`,
