@@ -12,8 +12,8 @@ import type { Position, Slot, StreamId } from '../../../proto/ids.ts';
 import { eventually, freshStream, readAll, seeded, textOf, version, WriterProcess } from '../contract-fixture.ts';
 import { type AppendOutcome, FencedError, type LogRecord, LogUnavailableError, type SlotWriter } from '../event-log.ts';
 import { MemoryLog } from '../memory/memory-log.ts';
-import { freshTopic, type PlainOptions } from './kafka-log.fixture.ts';
-import { KafkaLog } from './kafka-log.ts';
+import { freshTopic } from './kafka-log.fixture.ts';
+import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts';
 import { apiKeyOf, type Fates, MessageProxy } from './message-proxy.fixture.ts';
 import { api } from './requests.ts';
 
@@ -143,20 +143,12 @@ function judge(told: readonly Told[], records: readonly LogRecord[]): { appended
   return counts;
 }
 
-async function proxyOf({ brokers }: { brokers: readonly string[] }): Promise<MessageProxy> {
-  const [host, port] = (brokers[0] as string).split(':') as [string, string];
-  return MessageProxy.open({ host, port: Number(port) });
-}
-
 describe('owners of the Kafka log who fight', () => {
   let brokers: { brokers: string[]; prefix: string };
   const logs: KafkaLog[] = [];
   const proxies: MessageProxy[] = [];
-  const connect = async (options: PlainOptions & { port?: number }): Promise<KafkaLog> => {
-    const { port, ...plain } = options;
-    const shared = new MemoryLog();
-    const route = { host: '127.0.0.1', port: port ?? 0 };
-    const log = await KafkaLog.connect({ ...plain, shared, ...(port === undefined ? {} : { route: () => route }) });
+  const connect = async (options: Omit<KafkaLogOptions, 'shared'>): Promise<KafkaLog> => {
+    const log = await KafkaLog.connect({ ...options, shared: new MemoryLog() });
     logs.push(log);
     return log;
   };
@@ -179,11 +171,11 @@ describe('owners of the Kafka log who fight', () => {
     let epoch = 1;
     const fighters: Owner[] = [];
     for (let i = 0; i < owners; i++) {
-      const proxy = await proxyOf(brokers);
+      const proxy = await MessageProxy.before(brokers.brokers[0] as string);
       proxies.push(proxy);
       const log = await connect({
         ...brokers,
-        port: proxy.port,
+        route: proxy.route,
         requestMs,
         patienceMs: patienceMs[i] as number,
         lookMs: 100,
@@ -253,9 +245,9 @@ describe('owners of the Kafka log who fight', () => {
 
   it('lets an owner of which nothing arrives learn by looking that it was fenced', async () => {
     const slot = 61 as Slot;
-    const proxy = await proxyOf(brokers);
+    const proxy = await MessageProxy.before(brokers.brokers[0] as string);
     proxies.push(proxy);
-    const [idle, rival] = [await connect({ ...brokers, port: proxy.port, lookMs: 50 }), await connect(brokers)];
+    const [idle, rival] = [await connect({ ...brokers, route: proxy.route, lookMs: 50 }), await connect(brokers)];
     const writer = await idle.take(slot, 1);
     const isProduce = (message: Buffer): boolean => apiKeyOf(message) === api.produce.key;
     proxy.fate = (direction, message) => (direction === 'request' && isProduce(message) ? 'lose' : 'pass');

@@ -17,7 +17,7 @@ const lengthBytes = 4;
 export const apiKeyOf = (request: Buffer): number => request.readInt16BE(lengthBytes);
 
 export class MessageProxy {
-  readonly counts = { passed: 0, lost: 0, late: 0 };
+  readonly counts = { passed: 0, lost: 0, late: 0, bytes: 0 };
   /** What becomes of each message; may be changed at any time. */
   fate: Fates = () => 'pass';
   readonly #server: Server;
@@ -30,6 +30,12 @@ export class MessageProxy {
     });
   }
 
+  /** In front of a broker, given as host:port. */
+  static async before(broker: string): Promise<MessageProxy> {
+    const at = broker.lastIndexOf(':');
+    return MessageProxy.open({ host: broker.slice(0, at), port: Number(broker.slice(at + 1)) });
+  }
+
   static async open(target: { readonly host: string; readonly port: number }): Promise<MessageProxy> {
     const proxy = new MessageProxy(target);
     await new Promise<void>((resolve, reject) => {
@@ -37,6 +43,11 @@ export class MessageProxy {
       proxy.#server.listen(0, '127.0.0.1', resolve);
     });
     return proxy;
+  }
+
+  /** For a log that is to go through it. */
+  get route(): () => { host: string; port: number } {
+    return () => ({ host: '127.0.0.1', port: this.port });
   }
 
   get port(): number {
@@ -121,6 +132,7 @@ class Pipe {
       if (what === 'lose') counts.lost++;
       else if (what === 'pass') {
         counts.passed++;
+        counts.bytes += message.length;
         this.#write(message);
       } else {
         counts.late++;

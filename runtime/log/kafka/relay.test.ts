@@ -72,9 +72,8 @@ describe('the relay from Kafka to JetStream', () => {
   it('copies exactly what counts, in order, with versions, counts and epochs, and no ghosts', async () => {
     const slot = 10 as Slot;
     const streams = [freshStream(slot), freshStream(slot, 'code'), freshStream(slot)];
-    const [host, port] = (topic.brokers[0] as string).split(':') as [string, string];
-    const proxy = await MessageProxy.open({ host, port: Number(port) });
-    const late = await KafkaLog.connect({ ...topic, shared: target, route: () => ({ host, port: proxy.port }) });
+    const proxy = await MessageProxy.before(topic.brokers[0] as string);
+    const late = await KafkaLog.connect({ ...topic, shared: target, route: proxy.route });
     const relay = await start();
     try {
       for (let head = 0; head < 60; head += 20) {

@@ -85,7 +85,8 @@ describe('the settings of the Kafka log', () => {
       assert.equal(warnings.length, 1, 'one broker');
     });
 
-    it('are found out when somebody has changed them', async () => {
+    it('are found out when somebody has changed them', async function () {
+      this.timeout(60_000);
       const topic = await freshTopic(url);
       const admin = new Kafka({ brokers: [url], logLevel: logLevel.NOTHING }).admin();
       await admin.connect();
@@ -97,7 +98,8 @@ describe('the settings of the Kafka log', () => {
       await admin.disconnect();
       const isFound = async (): Promise<boolean> =>
         (await checkKafka(topic)).faults.some((fault) => fault.includes('retention.ms=3600000'));
-      await eventually('the broker to tell its new setting', isFound);
+      // It applies them to one partition after the other before it tells.
+      await eventually('the broker to tell its new setting', isFound, 45_000);
     });
 
     it('are missing where there is no topic, or no broker', async () => {
