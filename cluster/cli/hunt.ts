@@ -80,6 +80,7 @@ role('gateway', 'Run one gateway until SIGTERM.');
 // `hunt log` is a role and `hunt log verify` a command: what stands behind `verify` belongs to it alone.
 const log = role('log', 'Run the embedded log process until SIGTERM.').enablePositionalOptions();
 role('projector', 'Run one projector until SIGTERM.');
+role('relay', 'Run the relay from Kafka to JetStream until SIGTERM (profile kafka).');
 role('postgres', 'Run the embedded PostgreSQL until SIGTERM.');
 role('config', 'Print the effective configuration, secrets masked.').option('--json', 'as JSON');
 

@@ -21,6 +21,7 @@ export const v8Flags: Readonly<Partial<Record<PlannedRole, readonly string[]>>> 
   node: ['--max-semi-space-size=2', '--heap-growing-percent=30'],
   log: ['--max-semi-space-size=4'],
   projector: ['--max-semi-space-size=2'],
+  relay: ['--max-semi-space-size=2'],
   postgres: ['--max-semi-space-size=1'],
 };
 
@@ -76,6 +77,7 @@ export async function planChildren(config: Config, before: ClusterFile | undefin
     nodes.push(plan('node', name, await inside(name, 7101 + i), await inside(name, 7001 + i, 'grpc')));
   const others: ChildPlan[] = [];
   if (pgPort > 0) others.push(plan('postgres', 'postgres', await inside('postgres', 7203)));
+  if (config.profile === 'kafka') others.push(plan('relay', 'relay', await inside('relay', 7202)));
   // On servers it archives, too, whatever else there is: their logs must not fill up.
   if (pgPort > 0 || config.pgUrl !== undefined || config.profile !== 'embedded')
     others.push(plan('projector', 'p1', await inside('p1', 7201)));

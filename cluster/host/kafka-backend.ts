@@ -3,6 +3,7 @@ import { systemTimers } from '../../runtime/kernel/timer.ts';
 import { type EventLog, LogUnavailableError } from '../../runtime/log/event-log.ts';
 import { KafkaLog } from '../../runtime/log/kafka/kafka-log.ts';
 import { checkKafka, ensureTopic, type TopicOptions } from '../../runtime/log/kafka/topic.ts';
+import type { NatsLog } from '../../runtime/log/nats/nats-log.ts';
 import type { BackendStart, ProfileBackend } from './backend.ts';
 import { ConfigError } from './config.ts';
 import { connectJetStream } from './nats-backend.ts';
@@ -11,19 +12,23 @@ const retryMs = 250;
 
 /** Kafka for the hunts; JetStream for the cluster's own stream, the relayed feed and the pages. */
 export async function connectKafka(start: BackendStart): Promise<ProfileBackend> {
+  const { kafka, jetStream } = await connectBoth(start);
+  return {
+    log: kafka,
+    feed: jetStream,
+    pages: jetStream,
+    state: () => ({ up: kafka.fault === undefined, lastHeardMs: kafka.lastHeardMs }),
+    close: async () => {
+      await kafka.close();
+      await jetStream.close();
+    },
+  };
+}
+
+export async function connectBoth(start: BackendStart): Promise<{ kafka: KafkaLog; jetStream: NatsLog }> {
   const jetStream = await connectJetStream(start);
   try {
-    const log = await connectKafkaLog(start, jetStream);
-    return {
-      log,
-      feed: jetStream,
-      pages: jetStream,
-      state: () => ({ up: log.fault === undefined, lastHeardMs: log.lastHeardMs }),
-      close: async () => {
-        await log.close();
-        await jetStream.close();
-      },
-    };
+    return { kafka: await connectKafkaLog(start, jetStream), jetStream };
   } catch (error) {
     await jetStream.close();
     throw error;

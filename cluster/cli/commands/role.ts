@@ -25,6 +25,7 @@ async function run(name: string, config: Config, warnings: readonly string[]): P
   if (name === 'node') return (await import('../../host/node.ts')).runNode(config, warnings);
   if (name === 'gateway') return (await import('../../host/gateway.ts')).runGateway(config, warnings);
   if (name === 'projector') return (await import('../../host/projector.ts')).runProjector(config, warnings);
+  if (name === 'relay') return (await import('../../host/relay.ts')).runRelay(config, warnings);
   if (name === 'postgres') return (await import('../../host/postgres.ts')).runPostgres(config, warnings);
   return (await import('../../host/log.ts')).runLog(config, warnings);
 }

@@ -1,0 +1,73 @@
+import { Gauge } from 'prom-client';
+import { Relay } from '../../runtime/log/kafka/relay.ts';
+import { connectMsDefault } from './backend.ts';
+import { type Config, ConfigError } from './config.ts';
+import { connectBoth } from './kafka-backend.ts';
+import { noteRelay } from './relay-status.ts';
+import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
+
+const noteMs = 1_000;
+/** Live events this late are noticed by players. */
+const lateMs = 10_000;
+
+/** `hunt relay`: copies what counts in Kafka into JetStream, from where gateways follow it. Returns the exit code. */
+export const runRelay = (config: Config, warnings: readonly string[] = []): Promise<number> =>
+  runRole(config, config.nodeId ?? 'relay', warnings, startRelay);
+
+async function startRelay({ config, clock, timers, logger, registry }: RoleContext): Promise<RunningRole> {
+  if (config.profile !== 'kafka')
+    throw new ConfigError([`profile ${config.profile} has no relay: only kafka needs one`]);
+  const { kafka, jetStream } = await connectBoth({ config, journal: logger, connectMs: connectMsDefault });
+  const relay = await Relay.start({
+    source: kafka,
+    target: jetStream,
+    timers,
+    failed: (error) => logger.warn({ err: error }, 'the relay cannot go on at present'),
+  });
+  let events = 0;
+  let levelAt = clock.now();
+  let isNoting = false;
+  const note = async (): Promise<void> => {
+    if (isNoting) return;
+    isNoting = true;
+    try {
+      events = await relay.lag();
+      if (events === 0) levelAt = clock.now();
+      await noteRelay(jetStream, { events, at: clock.now(), levelAt });
+    } catch (error) {
+      logger.warn({ err: error }, 'how far the relay is behind cannot be told at present');
+    }
+    isNoting = false;
+  };
+  await note();
+  const stopNoting = timers.every(noteMs, () => void note());
+  new Gauge({
+    name: 'hunt_relay_lag_events',
+    help: 'Events that are in Kafka and not relayed yet',
+    registers: [registry],
+    collect() {
+      this.set(events);
+    },
+  });
+  return {
+    checks: () => {
+      const behindMs = clock.now() - levelAt;
+      return [
+        { name: 'kafka', ok: kafka.fault === undefined, ...(kafka.fault === undefined ? {} : { detail: kafka.fault }) },
+        { name: 'nats', ok: jetStream.isUp },
+        {
+          name: 'relay',
+          ok: behindMs < lateMs,
+          ...(behindMs < lateMs ? {} : { detail: `${events} events behind for ${Math.round(behindMs / 1_000)} s` }),
+        },
+      ];
+    },
+    probes: { title: 'Treasure Hunt Engine: relay' },
+    stop: async () => {
+      stopNoting();
+      await relay.close();
+      await kafka.close();
+      await jetStream.close();
+    },
+  };
+}
