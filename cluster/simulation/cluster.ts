@@ -68,7 +68,7 @@ export class SimCluster {
 
   /** Whether every process runs and every slot is served. */
   get isSettled(): boolean {
-    return this.all.every((one) => one.isUp) && this.nodes.every((node) => node.running?.keeper.settled === true);
+    return this.all.every((one) => one.isUp) && this.nodes.every((node) => node.running?.isSettled === true);
   }
 
   #logError(fields: object, message: string): void {
@@ -96,7 +96,8 @@ export class SimCluster {
         manners: { kinds: kindsFor(options), limits: options.runtime, pageCacheBytesMax: 1 },
         metrics: noMetrics,
         fault: (what, error) => this.ownFaults.push({ what, error }),
-        end: (reason) => process.later(0, 'end', () => node.die(reason)),
+        note: (what) => this.history.note(name, what),
+        end: (reason) => void process.later(0, 'end', () => node.die(reason)),
       }),
     );
     return node;

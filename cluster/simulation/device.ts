@@ -35,6 +35,7 @@ const silentMs = 3_500;
 export class Device {
   readonly judge: SubscriptionJudge;
   reconnects = 0;
+  readonly #modes = new Set<Mode>();
   #line: Line | undefined;
   #state: 'down' | 'opening' | 'ready' = 'down';
   #tries = 0;
@@ -46,7 +47,8 @@ export class Device {
   constructor(readonly parts: DeviceParts) {
     this.judge = new SubscriptionJudge(parts.mode);
     const player = parts.role === 'player' ? parts.name : undefined;
-    parts.history.followed.push({ hunt: parts.hunt, player, judge: this.judge, isOpen: () => this.judge.isLive });
+    const { hunt, tag } = parts;
+    parts.history.followed.push({ hunt, tag, player, judge: this.judge, modes: this.#modes });
     parts.process.timers.every(pingMs, () => this.#tick());
     this.#connect();
   }
@@ -139,6 +141,7 @@ export class Device {
 
   #hunt(message: ServerMessage): void {
     this.judge.hear(message);
+    if (message.t === 'snap' || message.t === 'live') this.#modes.add(message.mode);
     if (message.t === 'snap') {
       const { history, hunt, role, name } = this.parts;
       history.seen.push({

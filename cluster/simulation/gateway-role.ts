@@ -11,7 +11,9 @@ import { LiveGateway } from '../../gateway/socket/live-gateway.ts';
 import type { LiveMetrics } from '../../gateway/socket/live-metrics.ts';
 import type { Claims } from '../../gateway/token/claims.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
+import { Accuser } from '../accuser.ts';
 import { publicEvents, showEvent } from '../host/hunt-events.ts';
+import { LinkWatch } from '../link-watch.ts';
 import { ViewPlacement } from '../placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { logAddr } from './log-role.ts';
@@ -69,7 +71,7 @@ export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
   const sockets = network.socketsOf(process);
   const log = await EmbeddedLog.connect({ socketPath: logAddr, clock, timers, random, sockets });
   const viewLog = await ViewLog.open({ log, feed: log, clock, random, timers });
-  const router = new Router({
+  const router: Router = new Router({
     placement: new ViewPlacement(viewLog),
     connect: (addr) => sockets.connect(addr),
     clock,
@@ -77,7 +79,10 @@ export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
     random,
     name,
     newerView: () => void viewLog.catchUp().catch(() => undefined),
+    refused: () => linkWatch.look(),
   });
+  const accuser = new Accuser(name, { viewLog, clock });
+  const linkWatch: LinkWatch = new LinkWatch({ view: viewLog, accuser, clock, timers, links: () => router.links() });
   const live = new LiveGateway({
     route: router,
     log,

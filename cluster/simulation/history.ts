@@ -6,7 +6,8 @@
 import { crc32 } from 'node:zlib';
 import type { LedgerEntry } from '../host/black-box/judge/effects.ts';
 import type { SubscriptionJudge } from '../host/black-box/judge/subscription.ts';
-import type { Ack, Action, Nack } from '../host/black-box/wire.ts';
+import type { Ack, Action, Mode, Nack } from '../host/black-box/wire.ts';
+import type { SimHunt } from './hunts.ts';
 
 /** Lines that are kept for the report of a failure; all go into the hash. */
 const linesKept = 4_000;
@@ -14,9 +15,10 @@ const linesKept = 4_000;
 /** One command of a player, over all its sendings. */
 export interface Commanded extends LedgerEntry {
   readonly hunt: number;
-  /** When it was first sent, and first answered for good; microseconds. */
+  /** When it was first sent, first answered for good, and first told of an effect; microseconds. */
   readonly sentAt: number;
   answeredAt: number | undefined;
+  toldAt: number | undefined;
   /** Sendings of which no answer came, or one that leaves it open: the effect may be there without a reply. */
   unknown: number;
   /** The client gave it up after a retryable refusal. */
@@ -57,15 +59,16 @@ export interface Seen {
 
 export interface Followed {
   readonly hunt: number;
+  readonly tag: string;
   readonly player: string | undefined;
   readonly judge: SubscriptionJudge;
-  /** Every event as it came, with the time: what was shown must have been durable. */
-  readonly isOpen: () => boolean;
+  /** In which it was served so far. */
+  readonly modes: ReadonlySet<Mode>;
 }
 
 export interface HuntMade {
   readonly hunt: number;
-  readonly definition: object;
+  readonly rules: SimHunt;
 }
 
 export class History {

@@ -59,19 +59,24 @@ export function drawHunt(chance: Seeded, index: number, safetyMs: number): SimHu
     order: chance.pick(['any', 'linear']),
     feed: chance.chance(0.8) ? 'all' : 'own',
     defaults: { attempts: chance.pick([0, 2, 5]), penalty: chance.pick([0, 3]), cooldown_s: chance.pick([0, 0, 1]) },
-    stages: stages.map(({ id, way }, i) => ({
-      id,
-      title: `Stage ${i}`,
-      points: 10 * (i + 1),
-      ...(way === 'answer'
-        ? {
-            clues: [{ id: `c${i}`, text: 'What?', hints: [{ text: 'It is gold.', cost: 2 }, { text: 'Gold!' }] }],
-            complete: { answer: { clue: `c${i}`, accept: ['gold'], match: 'exact' } },
-          }
-        : way === 'scan'
-          ? { complete: { scan: { code: `CODE-${i}` } } }
-          : { complete: { check_in: { ...place, pin: true } } }),
-    })),
+    stages: stages
+      .map(({ id, way }, i) => ({
+        id,
+        title: `Stage ${i}`,
+        points: 10 * (i + 1),
+        ...(way === 'answer'
+          ? {
+              clues: [{ id: `c${i}`, text: 'What?', hints: [{ text: 'It is gold.', cost: 2 }, { text: 'Gold!' }] }],
+              complete: { answer: { clue: `c${i}`, accept: ['gold'], match: 'exact' } },
+            }
+          : way === 'scan'
+            ? { complete: { scan: { code: `CODE-${i}` } } }
+            : { complete: { check_in: { ...place, pin: true } } }),
+      }))
+      .concat([
+        // Nobody finds it, and it cannot be skipped: so nobody is finished early.
+        { id: 'never', title: 'Never', points: 1, skip: false, complete: { scan: { code: 'NEVER' } } },
+      ] as never[]),
     treasures: treasures.map(({ id, stock, perEntrant, opensAt: opens }) => ({
       id,
       title: id,
@@ -100,7 +105,7 @@ export function drawAction(chance: Seeded, hunt: SimHunt, others: readonly strin
   }
   if (roll < 0.9 && stage.way === 'answer') return { type: 'hint', clue: `c${number}` };
   if (roll < 0.93) return { type: 'skip', stage: stage.id };
-  if (roll < 0.95) return { type: 'leave' };
+  if (roll < 0.94) return { type: 'leave' };
   if (roll < 0.97 && hunt.entry === 'team') return { type: 'join_team', team: chance.pick(others) };
   if (roll < 0.99) return { type: 'join', name: 'Again' };
   return { type: 'claim', treasure: 'nothing' };

@@ -51,7 +51,7 @@ export class SimDesigner {
     }
     const hunt = told.body.hunt_id as number;
     this.hunt = hunt;
-    history.hunts.push({ hunt, definition: rules.definition });
+    history.hunts.push({ hunt, rules });
     history.note(this.#name, `created hunt ${hunt} in slot ${hunt % 256}`);
     this.parts.created(hunt);
     if (rules.opensAt === undefined) void this.#steer('open', {}, true);
@@ -84,10 +84,12 @@ export class SimDesigner {
   }
 
   async #pauseAWhile(): Promise<void> {
+    this.#waiting++;
     await this.#steer('pause', { reason: 'rain' }, true);
     const { process, chance } = this.parts;
     await new Promise<void>((resolve) => process.timers.after(chance.wait(300), resolve));
     await this.#steer('resume', {}, true);
+    this.#waiting--;
   }
 
   /** One read, if a gateway answers. */
@@ -134,6 +136,13 @@ export class SimDesigner {
   }
 
   async #insist(asked: Asked): Promise<Told> {
+    this.#waiting++;
+    const told = await this.#untilAnswered(asked);
+    this.#waiting--;
+    return told;
+  }
+
+  async #untilAnswered(asked: Asked): Promise<Told> {
     const { process } = this.parts;
     for (;;) {
       const told = await this.#once(asked);

@@ -110,7 +110,7 @@ export class SimDisk {
             .map((path) => path.slice(folder.length + 1))
             .sort(),
         ),
-      syncFolder: () => this.#do(process, 3, () => void (this.#durableNames = new Map(this.#names))),
+      syncFolder: () => this.#do(process, 3, () => this.#syncNames()),
     };
   }
 
@@ -149,6 +149,10 @@ export class SimDisk {
 
   paths(): string[] {
     return [...this.#names.keys()].sort();
+  }
+
+  #syncNames(): void {
+    this.#durableNames = new Map(this.#names);
   }
 
   #open(

@@ -47,6 +47,8 @@ export class SimPlayer {
   readonly devices: Device[];
   #seq = 0;
   #isPlaying = true;
+  /** The last final refusal, as far as it says what to do about it. */
+  #mustJoin = false;
 
   constructor(readonly parts: PlayerParts) {
     const { chance, paceMs, process } = parts;
@@ -110,7 +112,9 @@ export class SimPlayer {
     if (!this.#hasRoom || this.#open.size >= inFlightMax) return;
     // Gaps are allowed.
     if (chance.chance(0.05)) this.#seq += chance.within(1, 3);
-    this.#act(drawAction(chance, rules, teams.length > 0 ? teams : ['none']));
+    if (this.#mustJoin && chance.chance(0.7)) this.#act({ type: 'join', name: this.name });
+    else this.#act(drawAction(chance, rules, teams.length > 0 ? teams : ['none']));
+    this.#mustJoin = false;
   }
 
   get #hasRoom(): boolean {
@@ -130,6 +134,7 @@ export class SimPlayer {
       replies: [],
       sentAt: process.schedule.now,
       answeredAt: undefined,
+      toldAt: undefined,
       unknown: 0,
       isAbandoned: false,
     };
@@ -165,6 +170,8 @@ export class SimPlayer {
   #repeat(command: Commanded): void {
     const device = this.#anyReady();
     if (device === undefined || command.answeredAt === undefined || command.isAbandoned) return;
+    // A refusal without effect is not remembered: it would be decided anew, and that is another matter.
+    if (command.replies.every(({ version }) => version === undefined)) return;
     this.#transmit(device, command.seq, command.action);
   }
 
@@ -215,6 +222,7 @@ export class SimPlayer {
     // Something newer was asked for under this seq: a late retryable refusal may be meant for either.
     if (conflict !== undefined && reply.t === 'nack' && open === undefined) return;
     command.replies.push(noted(reply));
+    if (reply.version !== undefined) command.toldAt ??= process.schedule.now;
     if (open === undefined) return;
     open.pending = Math.max(0, open.pending - 1);
     if (reply.t === 'nack' && reply.retryable) {
@@ -230,6 +238,7 @@ export class SimPlayer {
       open.cancel = process.timers.after(wait, () => this.#send(open));
       return;
     }
+    if (reply.t === 'nack' && reply.code === 'NOT_JOINED') this.#mustJoin = true;
     open.cancel();
     this.#open.delete(reply.seq);
     command.answeredAt ??= process.schedule.now;

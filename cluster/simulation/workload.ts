@@ -14,6 +14,7 @@ export class Workload {
   readonly players: SimPlayer[] = [];
   readonly watchers: Device[] = [];
   readonly wishes: Commanded[] = [];
+  #isResting = false;
 
   constructor(
     readonly process: SimProcess,
@@ -31,6 +32,7 @@ export class Workload {
   }
 
   rest(): void {
+    this.#isResting = true;
     for (const designer of this.designers) designer.rest();
     for (const player of this.players) player.rest();
   }
@@ -69,24 +71,26 @@ export class Workload {
       paceMs: options.designerPaceMs,
       players,
       created: (hunt) => {
-        for (const name of players)
-          this.players.push(
-            new SimPlayer({
-              process,
-              network,
-              history,
-              chance: chance.fork(name),
-              gateways,
-              hunt,
-              rules,
-              name,
-              paceMs: options.playerPaceMs,
-              inFlightMax: options.inFlightMax,
-              devices: chance.chance(0.3) ? 2 : 1,
-              mode: chance.chance(0.7) ? 'all' : 'own',
-              teams,
-            }),
-          );
+        for (const name of players) {
+          const player = new SimPlayer({
+            process,
+            network,
+            history,
+            chance: chance.fork(name),
+            gateways,
+            hunt,
+            rules,
+            name,
+            paceMs: options.playerPaceMs,
+            inFlightMax: options.inFlightMax,
+            devices: chance.chance(0.3) ? 2 : 1,
+            mode: chance.chance(0.7) ? 'all' : 'own',
+            teams,
+          });
+          this.players.push(player);
+          // A hunt may come into being late, when its request was passed on from a gateway that died.
+          if (this.#isResting) player.rest();
+        }
         this.watchers.push(
           new Device({
             process,
