@@ -6,15 +6,7 @@ import { MemoryLog } from '../runtime/log/memory/memory-log.ts';
 import { type HuntListQuery, type ListedHunt, PgHuntCatalog } from './catalog.ts';
 import { type CatalogRow, readCatalog, type Status, writeCatalog } from './catalog-rows.ts';
 import { Connection } from './connection.ts';
-import {
-  freshDatabase,
-  LoggedHunt,
-  projectorOf,
-  settled,
-  sql,
-  systemParts,
-  testJournal,
-} from './projections.fixture.ts';
+import { freshDatabase, LoggedHunt, projectorOf, settled, sql, testJournal } from './projections.fixture.ts';
 import { ensureSchema } from './schema.ts';
 
 /** Figures are measured with as many as the contract has in mind: HUNT_TEST_FIGURES=1. */
@@ -266,7 +258,8 @@ describe('the list of hunts', () => {
       const { text, values } = readCatalog({ limit: 100, at: now, ...(query as object) });
       const plan = await connection.one({ text: `EXPLAIN ${text}`, values });
       const lines = plan.rows.map((line) => String(Object.values(line)[0])).join('\n');
-      assert.doesNotMatch(lines, /Seq Scan/, `${what}\n${lines}`);
+      // A few thousand rows are read through sooner than an index of trigrams is.
+      if (wantsFigures || query.q === undefined) assert.doesNotMatch(lines, /Seq Scan/, `${what}\n${lines}`);
       // Under load, on a shared machine; measured alone it is a fraction of this.
       assert.ok(median < 60, `${what}: the first page took ${median} ms`);
     }

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { MemoryLog } from '../runtime/log/memory/memory-log.ts';
 import { Connection } from './connection.ts';
-import { dump, LoggedHunt, projectorOf, settled, sql } from './projections.fixture.ts';
+import { noProjectionMetrics } from './metrics.ts';
+import {
+  dump,
+  freshDatabase,
+  LoggedHunt,
+  projectorOf,
+  settled,
+  systemParts,
+  testJournal,
+} from './projections.fixture.ts';
+import { rebuildAll } from './rebuild.ts';
+import { rebuildHunt } from './rebuild-hunt.ts';
 import { ensureSchema } from './schema.ts';
 import type { Statement } from './statement.ts';
 import { label, onCatalog, onHunts } from './statements.fixture.ts';
@@ -10,6 +21,7 @@ describe('the projections on Citus', () => {
   const url = process.env.HUNT_TEST_CITUS_URL;
   const schema = `projections_${process.pid}`;
   let connection: Connection;
+  let own: string;
   before(async function () {
     if (url === undefined || url === '') {
       console.error('skipped: the projections on Citus: HUNT_TEST_CITUS_URL names no server');
@@ -19,9 +31,10 @@ describe('the projections on Citus', () => {
     const admin = await Connection.open({ url });
     await admin.one({ text: `CREATE SCHEMA ${schema}`, values: [] });
     admin.close();
-    const own = new URL(url);
-    own.searchParams.set('options', `-c search_path=${schema}`);
-    connection = await Connection.open({ url: own.href });
+    const address = new URL(url);
+    address.searchParams.set('options', `-c search_path=${schema}`);
+    own = address.href;
+    connection = await Connection.open({ url: own });
     assert.equal((await ensureSchema(connection)).citus, true);
   });
   after(async function () {
@@ -48,6 +61,33 @@ describe('the projections on Citus', () => {
         const plan = rows.map((row) => String(Object.values(row)[0])).join('\n');
         assert.doesNotMatch(plan, /Task Count: (?!1\b)|repartition/i, `${name}: ${plan}`);
       }
+  });
+
+  it('bring a log into the rows, and rebuild them, as on a plain PostgreSQL', async function () {
+    this.timeout(120_000);
+    for (const table of ['hunt_snapshot', 'hunt_player', 'hunt_treasure', 'projection_parked', 'hunt_catalog'])
+      await connection.one({ text: `TRUNCATE ${table}`, values: [] });
+    await connection.one({ text: 'TRUNCATE projection_checkpoint', values: [] });
+    await ensureSchema(connection);
+    const log = new MemoryLog();
+    const projector = projectorOf(log, own);
+    const hunts = await Promise.all([1, 2, 2, 200].map((slot) => LoggedHunt.create(log, slot)));
+    await Promise.all(hunts.map((hunt) => hunt.play(['ann', 'bob'])));
+    await settled(projector, 60_000);
+    const rows = await dump(own, { generations: false });
+    await rebuildAll({ log, pgUrls: [own], ...systemParts, metrics: noProjectionMetrics, journal: testJournal });
+    assert.deepEqual(await dump(own, { generations: false }), rows);
+    await rebuildHunt(
+      { log, pgUrls: [own], ...systemParts, metrics: noProjectionMetrics, journal: testJournal },
+      hunts[0]!.id,
+    );
+    assert.deepEqual(await dump(own, { generations: false }), rows);
+    await projector.stop();
+    const plain = await freshDatabase();
+    const other = projectorOf(log, plain);
+    await settled(other);
+    await other.stop();
+    assert.deepEqual(rows, await dump(plain, { generations: false }));
   });
 
   it('have a schema that may be made and verified again and again', async () => {
