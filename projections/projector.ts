@@ -10,7 +10,7 @@ import type { Parked } from './checkpoint.ts';
 import { SchemaFault } from './citus.ts';
 import type { Connection } from './connection.ts';
 import { HuntCache } from './hunt-cache.ts';
-import type { Journal } from './journal.ts';
+import { calmJournal, type Journal } from './journal.ts';
 import { LagBook, type SlotLag } from './lag-book.ts';
 import type { ProjectionMetrics } from './metrics.ts';
 import { Ownership } from './ownership.ts';
@@ -97,8 +97,9 @@ export class Projector {
   readonly #running: Promise<unknown>;
 
   constructor(options: ProjectorOptions) {
-    this.#options = options;
-    const { timers, random, clock, journal } = options;
+    const { timers, random, clock } = options;
+    const journal = calmJournal(options.journal, clock);
+    this.#options = { ...options, journal };
     this.#primary = new Primary(options.pgUrls);
     this.#newsRest = new Rest(timers);
     this.#catalog = new CatalogWriter({
@@ -117,6 +118,8 @@ export class Projector {
           await this.#line.remove(slot);
           this.#forget(slot);
           this.#book.forget(slot);
+          this.#faults.delete(slot);
+          this.#notBefore.delete(slot);
         },
         // It is counted on, so that somebody tells how far it is behind while the server is away.
         lost: (slot) => this.#forget(slot),
@@ -201,7 +204,7 @@ export class Projector {
         this.#measure(metrics);
         backoff.reset();
         quiet = hasNews ? 0 : quiet + 1;
-        await this.#newsRest.for(isCounting ? 0 : quiet > quietAfterRounds ? quietNewsMs : newsMs);
+        await this.#newsRest.for(!isCounting && quiet > quietAfterRounds ? quietNewsMs : newsMs);
       } catch (error) {
         journal.warn({ fault: sentenceOf(error) }, 'the log does not answer');
         await this.#newsRest.for(backoff.next());

@@ -2,7 +2,7 @@ import { type Slot, slotCount } from '../proto/ids.ts';
 import { firstGeneration, makeCheckpoint } from './checkpoint.ts';
 import { distribute, hasCitus, SchemaFault, verifyMapping } from './citus.ts';
 import { type Connection, idleAtMost, limitStatements } from './connection.ts';
-import { catalogTable, distributedTables, schemaSteps } from './schema-steps.ts';
+import { catalogTable, distributedTables, type SchemaStep, schemaSteps } from './schema-steps.ts';
 
 /**
  * Makes and verifies the tables, on plain PostgreSQL and on Citus alike. May be called by any number of processes at any
@@ -22,6 +22,8 @@ export interface SchemaOptions {
   readonly log?: string;
   /** The tables may have been made from another log, since a rebuild of everything follows: the next projector names it. */
   readonly adopt?: boolean;
+  /** Those of another release, in tests. */
+  readonly steps?: readonly SchemaStep[];
 }
 
 /** The first of the two numbers of every advisory lock of ours: "HUNT". */
@@ -56,14 +58,15 @@ async function migrate(connection: Connection, options: SchemaOptions): Promise<
     values: [],
   });
   const citus = await hasCitus(connection);
-  let done = await stepsDone(connection);
+  const steps = options.steps ?? schemaSteps;
+  let done = await stepsDone(connection, steps);
   const generation = await nextGeneration(connection);
   const missing = done.size > 0 && (await missingTables(connection)).length > 0;
   if (missing) {
     await dropRows(connection);
     done = new Set();
   }
-  for (const step of schemaSteps) if (!done.has(step.number)) await take(connection, step, options.log);
+  for (const step of steps) if (!done.has(step.number)) await take(connection, step, options.log);
   if (citus) {
     await distribute(connection);
     await verifyMapping(connection);
@@ -74,10 +77,10 @@ async function migrate(connection: Connection, options: SchemaOptions): Promise<
   return { citus, trigrams: await indexTrigrams(connection), made: done.size === 0 };
 }
 
-async function stepsDone(connection: Connection): Promise<Set<number>> {
+async function stepsDone(connection: Connection, steps: readonly SchemaStep[]): Promise<Set<number>> {
   const { rows } = await connection.one({ text: 'SELECT step FROM projection_schema', values: [] });
   const done = new Set(rows.map(({ step }) => Number(step)));
-  const newest = Math.max(...schemaSteps.map(({ number }) => number));
+  const newest = Math.max(...steps.map(({ number }) => number));
   const found = Math.max(0, ...done);
   if (found > newest)
     throw new SchemaFault(
@@ -86,7 +89,7 @@ async function stepsDone(connection: Connection): Promise<Set<number>> {
   return done;
 }
 
-async function take(connection: Connection, step: (typeof schemaSteps)[number], log?: string): Promise<void> {
+async function take(connection: Connection, step: SchemaStep, log?: string): Promise<void> {
   await connection.one({ text: 'BEGIN', values: [] });
   try {
     for (const text of step.sql) await connection.one({ text, values: [] });

@@ -4,8 +4,8 @@ import type { LagBook } from './lag-book.ts';
 
 /** Of one read ahead. */
 const scoutBytesMax = 1024 * 1024;
-/** Reads of one round: what is far behind is counted over many rounds. */
-const roundReadsMax = 8;
+/** Reads of one round: what is far behind is counted over many rounds, so that the log has time for those who play. */
+const roundReadsMax = 4;
 
 /** Reads ahead in slots whose rows wait, only to count. Returns whether there is more to count. */
 export async function scout(
