@@ -18,7 +18,7 @@ const arrows: Record<string, readonly string[]> = {
 /** What of the runtime a domain may know: the shape of an actor, and nothing that does I/O. */
 const openToActors = new Set(['runtime/decider.ts', 'runtime/define-actor.ts']);
 const free =
-  /(\.test|\.contract|[.-]fixture|\.chaos|\.sim|\.bench|spec|scripted-[a-z-]+)\.ts$|\/(black-box|servers|web)\//;
+  /(\.test|\.contract|[.-]fixture|\.chaos|\.sim|\.bench|spec|scripted-[a-z-]+)\.ts$|\/(black-box|servers|simulation|web)\//;
 
 const root = packageRoot(dirname(fileURLToPath(import.meta.url)));
 

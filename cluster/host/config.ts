@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { idPattern } from '../../proto/ids.ts';
+import { duration, list, nodeId, origin, port, rate, text, url, weight, whole, yesNo } from './setting-forms.ts';
 
 /** tool: a command that reaches log and store by itself, as a process of the cluster does. client: one that asks a gateway. */
 export type Role = 'up' | 'node' | 'gateway' | 'log' | 'postgres' | 'projector' | 'relay' | 'tool' | 'client';
@@ -23,73 +24,10 @@ const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   client: { http: 8080, grpc: 9090 },
 };
 
-/** `N/s:burst`; `perSecond: 0` = no limit. */
-export interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
-
 const nodesMax = 64;
 const gatewaysMax = 64;
 const keyBytesMin = 32;
 const minBytes = 1_048_576;
-
-const text = (remedy: string) =>
-  z
-    .string({ error: `must be text: ${remedy}` })
-    .trim()
-    .min(1, `must not be empty: ${remedy}`);
-const whole = (min: number, max: number, remedy: string) => {
-  const error = `must be a whole number from ${min} to ${max}: ${remedy}`;
-  return z
-    .union(
-      [
-        z.number(),
-        z
-          .string()
-          .regex(/^\d{1,15}$/)
-          .transform(Number),
-      ],
-      { error },
-    )
-    .refine((n) => Number.isInteger(n) && n >= min && n <= max, { error });
-};
-const port = whole(0, 65_535, '0 takes a free port');
-const yesNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((t) => t === 'true')], {
-  error: 'must be true or false',
-});
-const list = z
-  .union([z.array(z.string()), z.string().transform((t) => t.split(','))])
-  .transform((parts) => parts.map((p) => p.trim()).filter((p) => p !== ''));
-const rate = z.union([z.string(), z.number().transform(String)]).transform((t, context): Rate => {
-  if (/^0(\/s(:0)?)?$/.test(t)) return { perSecond: 0, burst: 0 };
-  const match = /^(\d{1,7}(?:\.\d{1,3})?)\/s:(\d{1,7})$/.exec(t);
-  if (match !== null && Number(match[1]) > 0 && Number(match[2]) >= 1)
-    return { perSecond: Number(match[1]), burst: Number(match[2]) };
-  context.addIssue('must be N/s:burst, such as 10/s:30, or 0 for no limit');
-  return z.NEVER;
-});
-const durationMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** Into ms; 0 = off. */
-const duration = z.union([z.string(), z.number().transform(String)]).transform((t, context): number => {
-  if (t === '0') return 0;
-  const match = /^(\d{1,6})([smhd])$/.exec(t);
-  if (match !== null) return Number(match[1]) * (durationMs[match[2] as string] as number);
-  context.addIssue('must be a duration such as 90m, 24h or 7d, or 0 for off');
-  return z.NEVER;
-});
-const url = (protocols: readonly string[]) =>
-  text(`an address that starts with ${protocols.join(' or ')}`).refine(
-    (t) => URL.canParse(t) && protocols.includes(`${new URL(t).protocol}//`),
-    {
-      error: `must be an address that starts with ${protocols.join(' or ')}`,
-    },
-  );
-const origin = z.string().refine((t) => URL.canParse(t) && new URL(t).origin === t, {
-  error: 'each must be an origin such as https://play.example.org, without a path',
-});
-
-const nodeId = z.string().regex(/^[A-Za-z0-9_.-]{1,32}$/, 'must be 1 to 32 characters of A-Z a-z 0-9 _ . -');
 
 const schema = z.object({
   profile: z.enum(['embedded', 'nats', 'kafka'], { error: 'must be embedded, nats or kafka' }).default('embedded'),
@@ -110,19 +48,7 @@ const schema = z.object({
   ).optional(),
   nodeId: nodeId.optional(),
   members: list.pipe(z.array(nodeId)).default([]),
-  weight: z
-    .union(
-      [
-        z.number(),
-        z
-          .string()
-          .regex(/^\d{1,3}(\.\d{1,6})?$/)
-          .transform(Number),
-      ],
-      { error: 'must be a number from 0 to 100' },
-    )
-    .refine((n) => n >= 0 && n <= 100, 'must be a number from 0 to 100; 0 takes no slot')
-    .default(1),
+  weight: weight.default(1),
   tokenKey: z
     .string()
     .refine((t) => /^[A-Za-z0-9_-]+={0,2}$/.test(t) && Buffer.from(t, 'base64url').length >= keyBytesMin, {

@@ -1,4 +1,5 @@
-import { type Config, type ConfigKey, configKeys, type Rate, snake } from './config.ts';
+import { type Config, type ConfigKey, configKeys, snake } from './config.ts';
+import type { Rate } from './setting-forms.ts';
 
 const secret: ReadonlySet<ConfigKey> = new Set(['tokenKey', 'token']);
 
