@@ -62,6 +62,9 @@ function showStats(registry: Registry, stats: () => LogServerStats): void {
     ['hunt_log_unindexed_records', 'Records that a restart would have to read again', (s) => s.unindexed],
     ['hunt_log_waiting_bytes', 'Bytes that wait for the next commit', (s) => s.waitingBytes],
     ['hunt_log_damages', 'Damaged places found', (s) => s.damages],
+    ['hunt_log_floor_segment', 'The first segment that is kept; those before left for the archive', (s) => s.floor],
+    ['hunt_log_scrubbed_bytes', 'Bytes read again since the start in search of damage', (s) => s.scrubbedBytes],
+    ['hunt_log_scrub_passes', 'Times since the start that all of the log was read again', (s) => s.scrubPasses],
   ];
   for (const [name, help, value] of rows) {
     const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(value(stats())) });

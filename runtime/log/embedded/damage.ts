@@ -16,6 +16,8 @@ export interface DamagedRegion {
   readonly from: number;
   readonly to: number;
   readonly slots: readonly number[];
+  /** Found by a log that knew all heads: it is missing when it is read, and nobody's last record is in doubt. */
+  readonly headsKnown?: true;
 }
 
 /** More than this is not a log with faults but a disk that is gone: everything is refused. */
@@ -53,6 +55,7 @@ export class Damage {
     const exact = this.#streams.get(entry.name);
     if (exact !== undefined) return `stream ${entry.name} is damaged at position ${exact.position}: ${exact.what}`;
     for (const region of this.#regions) {
+      if (region.headsKnown) continue;
       if (entry.lastPosition < region.from && region.slots.includes(entry.slot)) {
         return `slot ${entry.slot} lost records at position ${region.from}, perhaps of stream ${entry.name}`;
       }

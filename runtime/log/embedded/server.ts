@@ -28,6 +28,7 @@ import { Reader } from './reader.ts';
 import { positionOf } from './record.ts';
 import { recover } from './recovery.ts';
 import { Requests } from './requests.ts';
+import { Scrub, type ScrubPace, scrubPaceDefault } from './scrub.ts';
 import { Segments, segmentBytesDefault, segmentBytesMin } from './segments.ts';
 import { type OpenStore, openLmdb } from './store.ts';
 import type { StreamEntry } from './stream-index.ts';
@@ -67,6 +68,7 @@ export interface EmbeddedLogServerOptions {
   readonly streamsInMemory?: number;
   readonly indexFlushMs?: number;
   readonly lockPatienceMs?: number;
+  readonly scrub?: ScrubPace;
 }
 
 /** What the folder needs beside its {@link Disk}: a port, for simulations. */
@@ -96,6 +98,9 @@ export interface LogServerStats {
   readonly damages: number;
   /** The first segment that is kept. */
   readonly floor: number;
+  /** Read again since the start in search of damage, and how often all of it. */
+  readonly scrubbedBytes: number;
+  readonly scrubPasses: number;
   /** Why appends are refused at present. */
   readonly trouble: string | undefined;
 }
@@ -124,6 +129,7 @@ export class EmbeddedLogServer {
   #intake!: Intake;
   #requests!: Requests;
   #trim!: Trim;
+  #scrub!: Scrub;
 
   /** Locks the folder, recovers what a crash left, and listens. Rejects when another process holds the folder or the socket. */
   static async start(options: EmbeddedLogServerOptions): Promise<EmbeddedLogServer> {
@@ -186,7 +192,20 @@ export class EmbeddedLogServer {
       (message) => logger.error({}, message),
     );
     const below = (slot: number): number => this.#trim.below(slot);
-    const reader = new Reader(this.segments, this.index, this.cache, this.#damage, () => this.#foundDamage(), below);
+    const onDamage = (): void => this.#foundDamage();
+    const reader = new Reader(this.segments, this.index, this.cache, this.#damage, onDamage, below);
+    this.#scrub = new Scrub({
+      segments: this.segments,
+      index: this.index,
+      damage: this.#damage,
+      timers,
+      pace: this.options.scrub ?? scrubPaceDefault,
+      floor: () => this.#trim.floor,
+      below,
+      isBusy: () => !this.#lane.quiet,
+      onDamage,
+      onTrouble: (message) => logger.error({}, message),
+    });
     this.#intake = new Intake(this.#lane, this.index, reader, this.#damage);
     this.#requests = new Requests(this.#lane, this.index, reader, this.#damage, this.pages, this.#trim);
     this.#trim.sweep();
@@ -206,7 +225,7 @@ export class EmbeddedLogServer {
 
   #foundDamage(): void {
     const { logger } = this.options;
-    logger.error({ damage: this.#damage.toJSON() }, 'a read found damage');
+    logger.error({ damage: this.#damage.toJSON() }, 'found damage');
     this.index
       .saveDamage(this.#damage)
       .catch((error: Error) => logger.error({ error: error.message }, 'the damage cannot be written down'));
@@ -320,6 +339,8 @@ export class EmbeddedLogServer {
       waitingBytes: this.#lane.waitingBytes,
       damages: this.#damage.count,
       floor: this.#trim.floor,
+      scrubbedBytes: this.#scrub.bytes,
+      scrubPasses: this.#scrub.passes,
       trouble: this.#lane.trouble,
     };
   }
@@ -332,6 +353,7 @@ export class EmbeddedLogServer {
     const stopped = this.#listening?.close();
     await this.#lane.drain();
     for (const link of this.#links) link.socket.end();
+    await this.#scrub.close();
     await this.#trim.close();
     await this.index.settled();
     await this.#checkpoint().catch((error: Error) =>

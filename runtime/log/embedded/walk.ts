@@ -13,7 +13,7 @@ export interface Fault {
   readonly what: string;
 }
 
-/** Between two steps: waits as long as the caller sees fit. `bytes`: what the last step read. */
+/** Before each step: waits as long as the caller sees fit. `bytes`: what it has just read, and is about to check. */
 export type Pause = (bytes: number) => Promise<void>;
 
 /** Visits every record up to the segment's end; returns the first fault, behind which nothing is visited. */
@@ -29,6 +29,7 @@ export async function walkSegment(
     const length = Math.min(wanted, size - from);
     const bytes = Buffer.allocUnsafe(length);
     await segments.read(number, bytes, from);
+    await pause(length);
     let offset = 0;
     wanted = stepBytes;
     while (offset + recordHeaderBytes <= length) {
@@ -47,7 +48,6 @@ export async function walkSegment(
     }
     if (offset === 0 && wanted === stepBytes) break;
     from += offset;
-    await pause(length);
   }
   return { position: positionOf(number, size), what: 'the segment has no end' };
 }
