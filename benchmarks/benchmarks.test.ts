@@ -45,9 +45,17 @@ describe('the benchmarks, at a small size', function () {
     assert.ok(Number(measured.fanout_p99_ms) > 0, JSON.stringify(measured));
   });
 
-  it('failover finds the next accepted action and a clean verdict', async () => {
-    const { measured } = await measureFailover(cluster, { hunts: 3, perHunt: 1, everyMs: 100, rounds: 1 });
-    assert.deepEqual([measured.kills, measured.lost, measured.doubled], [3, 0, 0]);
+  it('failover finds the next accepted action, measures stalls, and gives a clean verdict', async () => {
+    const options = { hunts: 4, perHunt: 1, everyMs: 100, rate: 200 };
+    const strikes = { kill: 1, stop: 0, gateway: 0, log: 1, move: 2, drain: 1, roll: 0 };
+    const { measured } = await measureFailover(cluster, { ...options, ...strikes });
+    assert.deepEqual([measured.lost, measured.doubled], [0, 0]);
+    const { move, drain, kill } = measured as Record<string, Record<string, number>>;
+    for (const one of [move, drain]) {
+      assert.ok((one?.stall_max_ms ?? 0) > 0, JSON.stringify(one));
+      assert.deepEqual([one?.refused, one?.connections_lost], [0, 0]);
+    }
+    assert.ok((kill?.next_accepted_max_ms ?? 0) > 0);
   });
 
   it('memory weighs nodes and sockets and rehydrates hunts', async () => {

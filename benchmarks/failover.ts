@@ -1,92 +1,158 @@
 /**
- * (f) How long players wait when a process is killed: SIGKILL under load, time until each hunt that it served accepts the next
- * action, and the verdict on everything that was ever acknowledged.
- *   node dist/benchmarks/failover.js --nodes 9 --hunts 27 --rounds 3
+ * (f) How long players wait when something is killed, stopped, moved, drained or restarted under load, and the verdict on
+ * everything that was ever acknowledged. Each flag below says how often.
+ *   node dist/benchmarks/failover.js --kill 30 --stop 30 --gateway 30 --move 60 --drain 30 --roll 1 --rate 5000
+ * A killed node is started again after a second; its hunts are others' long before.
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { Crowd } from '../cluster/host/black-box/crowd.ts';
-import { until } from '../cluster/host/black-box/deadline.ts';
 import { startBenchCluster } from './bench-cluster.ts';
-import { rounded } from './quantiles.ts';
+import { OfferedLoad } from './offered-load.ts';
+import { Quantiles, rounded } from './quantiles.ts';
 import { conditions, isMain, numericFlags, print, type Report, say } from './report.ts';
+import { type Outcome, Strikes } from './strikes.ts';
 
-export interface FailoverOptions {
+const kinds = ['kill', 'stop', 'gateway', 'log', 'move', 'drain', 'roll'] as const;
+type Kind = (typeof kinds)[number];
+/** Nobody may be refused by these: an operator asked for them. */
+const planned: ReadonlySet<Kind> = new Set(['move', 'drain', 'roll']);
+
+export interface FailoverOptions extends Readonly<Record<Kind, number>> {
   readonly hunts: number;
   readonly perHunt: number;
   readonly everyMs: number;
-  readonly rounds: number;
+  /** Actions a second behind the players that are measured; 0: none. */
+  readonly rate: number;
 }
 
-const victims = ['node', 'log', 'gateway'] as const;
+const loadHunts = 100;
+const loadPlayers = 70;
 
-export async function measureFailover(
-  cluster: ClusterProcess,
-  { hunts, perHunt, everyMs, rounds }: FailoverOptions,
-): Promise<Report> {
-  const crowd = await Crowd.gather(cluster, { hunts, perHunt, everyMs });
+export async function measureFailover(cluster: ClusterProcess, options: FailoverOptions): Promise<Report> {
+  const { hunts, perHunt, everyMs, rate } = options;
+  const gateways = Array.from({ length: cluster.options.gateways ?? 1 }, (_, i) => `g${i + 1}`);
+  // The load keeps the last gateway for itself, for it does not reconnect; the players share the others.
+  const playersOn = gateways.length > 1 ? gateways.slice(0, -1) : gateways;
+  const sockets = () =>
+    playersOn.map((name) => `${(cluster.process(name).http ?? '').replace(/^http/, 'ws')}/v1/socket`);
+  const seen: ClusterProcess = Object.create(cluster, { sockets: { get: sockets } });
+  const crowd = await Crowd.gather(seen, { hunts, perHunt, everyMs });
+  const load = await OfferedLoad.start(cluster, gateways.at(-1) ?? 'g1', {
+    perSecond: rate,
+    hunts: loadHunts,
+    players: loadPlayers,
+  });
   try {
-    const waits: Record<(typeof victims)[number], number[]> = { node: [], log: [], gateway: [] };
-    for (let round = 0; round < rounds; round++) {
-      for (const victim of victims) {
-        await crowd.allAckedSince(performance.now());
-        const slot = crowd.members[(round * perHunt) % crowd.members.length]?.hunt.slot ?? 0;
-        const owners = await Promise.all(crowd.members.map((member) => cluster.ownerOf(member.hunt.slot)));
-        const name = victim === 'node' ? await cluster.ownerOf(slot) : victim === 'log' ? 'log' : 'g1';
-        const touched = crowd.members.filter((_, i) => victim !== 'node' || owners[i] === name);
-        const killed = cluster.kill(name);
-        const at = performance.now();
-        const longest = await Promise.all(
-          touched.map(({ hunt, ackedAt }) =>
-            until(`hunt ${hunt.hunt_id} to accept an action after ${name} was killed`, 60_000, () =>
-              ackedAt.find((acked) => acked > at),
-            ),
-          ),
-        );
-        const waited = Math.max(...longest) - at;
-        say(`killed ${name}: the last of ${touched.length} players waited ${waited.toFixed(0)} ms`);
-        waits[victim].push(waited);
-        await cluster.respawned(killed, 30_000);
+    const strikes = new Strikes(cluster, crowd);
+    const measured: Record<string, unknown> = { ready_after_ms: rounded(cluster.readyAfterMs, 0) };
+    for (const kind of kinds) {
+      if (options[kind] === 0) continue;
+      const outcomes: Outcome[] = [];
+      load.reset();
+      const before = tally(crowd);
+      for (let i = 0; i < options[kind]; i++) {
+        const outcome = kind === 'gateway' ? await strikes.gateway(playersOn) : await strikes[kind]();
+        outcomes.push(outcome);
+        say(`${kind} ${i + 1}: ${describe(outcome)}`);
       }
+      const after = tally(crowd);
+      const refused = after.refused - before.refused + load.refused + load.resent;
+      measured[kind] = {
+        times: options[kind],
+        ...figures(
+          'next_accepted',
+          outcomes.flatMap(({ waits }) => waits ?? []),
+        ),
+        ...figures(
+          'stall',
+          outcomes.flatMap(({ stalls }) => stalls ?? []),
+        ),
+        ...(kind === 'roll' ? { took_s: outcomes.map(({ tookMs = 0 }) => rounded(tookMs / 1_000, 1)) } : {}),
+        longest_wait_ms: rounded(Math.max(load.latencies.max, longestSince(crowd, before.at)), 0),
+        refused,
+        connections_lost: after.reconnects - before.reconnects,
+      };
+      if (planned.has(kind) && (refused > 0 || after.reconnects > before.reconnects))
+        say(`${kind}: ${refused} commands were refused, ${after.reconnects - before.reconnects} connections lost`);
     }
+    await load.stop();
     const verdict = await crowd.judge(); // Throws when anything was lost, doubled, refused, or left a hole on a wire.
-    const worst = (list: readonly number[]): number => rounded(Math.max(...list), 0);
     return {
       bench: 'failover',
-      measured: {
-        ready_after_ms: rounded(cluster.readyAfterMs, 0),
-        next_accepted_ms: { node: worst(waits.node), log: worst(waits.log), gateway: worst(waits.gateway) },
-        kills: rounds * victims.length,
-        acts: verdict.acts,
-        reconnects: verdict.reconnects,
-        lost: 0,
-        doubled: 0,
-      },
+      measured: { ...measured, acts: verdict.acts + load.acked, reconnects: verdict.reconnects, lost: 0, doubled: 0 },
       not_measured: [
-        'SIGSTOP and drains (chaos tests)',
         'power loss',
+        'several machines: all processes share this one, and its CPUs with the load generator',
         `waits below the pace of an act a player every ${everyMs} ms`,
       ],
       conditions: conditions({
         hunts,
         players_per_hunt: perHunt,
         act_every_ms: everyMs,
+        load_per_s: rate,
         nodes: cluster.options.nodes,
-        gateways: cluster.options.gateways ?? 1,
+        gateways: gateways.length,
       }),
     };
   } finally {
+    await load.stop().catch(() => undefined);
     await crowd.stop();
   }
+}
+
+/** What players were told, and how often they had to come back. */
+function tally(crowd: Crowd): { readonly at: number; readonly refused: number; readonly reconnects: number } {
+  const replies = crowd.members.flatMap(({ player }) => player.ledger.flatMap((entry) => entry.replies));
+  return {
+    at: performance.now(),
+    refused: replies.filter((reply) => reply.kind === 'nack').length,
+    reconnects: crowd.members.reduce((sum, { player }) => sum + player.reconnects, 0),
+  };
+}
+
+const longestSince = (crowd: Crowd, since: number): number =>
+  Math.max(
+    0,
+    ...crowd.members.flatMap(({ waits }) => waits.filter(({ sentAt }) => sentAt > since).map(({ ms }) => ms)),
+  );
+
+function figures(name: string, samples: readonly number[]): Record<string, number> {
+  if (samples.length === 0) return {};
+  const quantiles = new Quantiles();
+  for (const ms of samples) quantiles.add(ms);
+  const { p50_ms, p99_ms, max_ms } = quantiles.summary();
+  return {
+    [`${name}_samples`]: samples.length,
+    [`${name}_p50_ms`]: p50_ms,
+    [`${name}_p99_ms`]: p99_ms,
+    [`${name}_max_ms`]: max_ms,
+  };
+}
+
+function describe({ waits, stalls, tookMs }: Outcome): string {
+  const worst = (list: readonly number[]) => Math.max(0, ...list).toFixed(0);
+  return [
+    ...(waits === undefined ? [] : [`the last of ${waits.length} hunts accepted an action after ${worst(waits)} ms`]),
+    ...(stalls === undefined ? [] : [`${stalls.length} slots moved, the longest stall ${worst(stalls)} ms`]),
+    ...(tookMs === undefined ? [] : [`in ${(tookMs / 1_000).toFixed(1)} s`]),
+  ].join(', ');
 }
 
 if (isMain(import.meta.url)) {
   const flags = numericFlags({
     nodes: 9,
-    gateways: 2,
+    gateways: 3,
     hunts: 27,
     'per-hunt': 2,
     'every-ms': 125,
-    rounds: 3,
+    rate: 0,
+    kill: 3,
+    stop: 3,
+    gateway: 3,
+    log: 3,
+    move: 10,
+    drain: 3,
+    roll: 0,
     profile: 0,
   });
   const cluster = await startBenchCluster(flags);

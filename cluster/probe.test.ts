@@ -114,10 +114,10 @@ describe("a node's eye on another", () => {
     assert.ok(lines[0]?.destroyed);
   });
 
-  it('finds one stuck that has not heard from the log while others have', () => {
+  it('finds one stuck that has not heard from the log while others have, all the time', () => {
     line().open();
     line().pong(stuckMsMax + 1);
-    assert.equal(probe.symptom(100), Symptom.STUCK);
-    assert.equal(probe.symptom(stuckMsMax), undefined, 'nobody hears from the log');
+    assert.equal(probe.symptom(stuckMsMax + 1), Symptom.STUCK);
+    assert.equal(probe.symptom(100), undefined, 'the log may have come back just now, to all of us');
   });
 });

@@ -58,11 +58,11 @@ export class Probe {
     return this.#everHeard;
   }
 
-  /** What is wrong with it, if anything is. `logSilentMs`: since when this process itself has not heard from the log. */
-  symptom(logSilentMs: number): Symptom | undefined {
+  /** What is wrong with it, if anything is. `logSteadyMs`: for how long this process itself has heard from the log all the time. */
+  symptom(logSteadyMs: number): Symptom | undefined {
     if (this.#refused) return Symptom.REFUSED;
     if (this.#ports.clock.monotonic() - this.#heardAt > silentMsMax) return Symptom.SILENT;
-    if (this.#logSilentMs > stuckMsMax && logSilentMs < stuckMsMax / 2) return Symptom.STUCK;
+    if (this.#logSilentMs > stuckMsMax && logSteadyMs > stuckMsMax) return Symptom.STUCK;
     return undefined;
   }
 
