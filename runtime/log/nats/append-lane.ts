@@ -34,7 +34,7 @@ const underWayMax = 1_024;
 const headerBytesMax = 1_024;
 /** What a record takes in the log beside its bytes, about. */
 const storedOverheadBytes = 250;
-/** No answer for so long, though the link is up: the append or its answer was lost. */
+/** No answer for so long, though the server is there: the append or its answer was lost. */
 const sendAgainMs = 2_000;
 /** Nobody listened, or JetStream was not able to at the moment. */
 const sendAgainSoonMs = 100;
@@ -329,7 +329,7 @@ export class AppendLane implements AppendPacing {
         const isUnsure = first.isMaybeStored || first.isUnanswered;
         this.#land(chain);
         this.#giveUp(chain, isUnsure ? { kind: 'ambiguous', message } : { kind: 'refused', reason: 'busy', message });
-      } else if (this.#isOpen && now >= first.againMs) {
+      } else if (this.#isOpen && link.isHeard && now >= first.againMs) {
         if (first.isUnanswered) first.isMaybeStored = true;
         this.#sendAgain(chain);
       }

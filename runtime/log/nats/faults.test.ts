@@ -202,6 +202,37 @@ describe('the NATS log, when things break', () => {
     }
   }).timeout(30_000);
 
+  it('keeps what a trim has left through a kill, and the heads of what it has not', async () => {
+    const log = await cluster.open();
+    const writer = await log.take(slot, 1);
+    const streams = Array.from({ length: 40 }, () => freshStream(slot));
+    for (let v = 0; v < 30; v++)
+      for (const outcome of await Promise.all(
+        streams.map((stream) => append(writer, stream, v, `${v}`.padEnd(9_000, '.'))),
+      ))
+        assert.equal(outcome.kind, 'appended');
+    const busy = streams.slice(0, 20);
+    const before = (await log.ends())[slot] as Position;
+    for (let v = 30; v < 35; v++) for (const stream of busy) await append(writer, stream, v, `${v}`);
+    await log.trim(slot, before);
+    await log.removeTrimmed();
+    const { bytes, first_seq: first } = await cluster.streamState(cluster.names.log);
+    assert.ok(bytes < 100_000 && first >= before, `${bytes} bytes from ${first} on`);
+    for (let kill = 0; kill < 2; kill++) {
+      await server.kill();
+      await server.start();
+      const reader = await cluster.open();
+      assert.equal((await cluster.streamState(cluster.names.log)).first_seq, first);
+      for (const [i, stream] of streams.entries()) {
+        const page = await reader.read(stream, version(1));
+        const head = (i < 20 ? 35 : 30) + kill;
+        assert.deepEqual([page.head, page.oldest, page.records.length], [head, 31, head - 30]);
+        assert.deepEqual(await append(writer, stream, head - 1, 'forged'), { kind: 'conflict', head });
+        assert.equal((await append(writer, stream, head, 'on')).kind, 'appended');
+      }
+    }
+  });
+
   it('fills the feed from the log where a message was lost on the way', async () => {
     let lose = 0;
     const stream = freshStream(slot);

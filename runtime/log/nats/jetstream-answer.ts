@@ -1,4 +1,5 @@
 /** What JetStream answers to a publish and to its API, and which of its error codes mean what here. */
+import { LogUnavailableError } from '../event-log.ts';
 
 /** The answer to a publish. */
 export interface PubAck {
@@ -14,8 +15,8 @@ export interface ApiError {
   readonly description: string;
 }
 
-export class JetStreamError extends Error {
-  override readonly name = 'JetStreamError';
+/** JetStream said no to a question: nothing is known of what was asked. */
+export class JetStreamError extends LogUnavailableError {
   constructor(
     message: string,
     readonly code: number,

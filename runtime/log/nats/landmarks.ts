@@ -74,6 +74,11 @@ export class Landmarks {
     marks.add(version, seq);
   }
 
+  /** They led astray. */
+  forget(subject: string): void {
+    this.#streams.delete(subject);
+  }
+
   around(subject: string, version: number): ReturnType<Marks['around']> {
     return this.#streams.get(subject)?.around(version) ?? { below: undefined, above: undefined };
   }

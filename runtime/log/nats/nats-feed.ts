@@ -68,7 +68,8 @@ export class NatsFeed {
         channel.subject,
         (stored) => {
           channel.pending--;
-          const head = this.#headFound(channel, stored);
+          // A record may overtake the answer that was found before it: who listens already has had it.
+          const head = Math.max(this.#headFound(channel, stored), channel.upto ?? 0) as Version;
           const listening = { listener, floor: head };
           channel.listening.add(listening);
           resolve({ head, close: () => this.#leave(channel, listening) });
@@ -123,7 +124,7 @@ export class NatsFeed {
     this.#channels.delete(channel.subject);
   }
 
-  /** What was republished before the head was asked has come before this. */
+  /** What was republished before the head was asked has come before this; what came since is told of at least. */
   #headFound(channel: Channel, stored: Stored | undefined): Version {
     const last = stored && recordOf(stored);
     const head = last === undefined ? (0 as Version) : headOf(last);

@@ -18,6 +18,8 @@ const dialMaxMs = 2_000;
 const tickMs = 100;
 /** The server is asked for a sign of life every so many ticks. */
 const beatTicks = 5;
+/** More than a sign of life takes to come round. */
+const heardMs = 1_500;
 /** Nothing heard for this long although asked: the link is given up and dialled again. */
 const silentMaxMs = 4_000;
 
@@ -93,6 +95,10 @@ export class NatsLink {
   get awakeMs(): number {
     return this.#awakeMs;
   }
+  /** It is up, and was heard just now: who gets no answer then was not heard himself. */
+  get isHeard(): boolean {
+    return this.isUp && this.silentMs < heardMs;
+  }
   /** For how long, while this process was awake, the server was not heard. */
   get silentMs(): number {
     return this.#awakeMs - this.#heardAwakeMs;
@@ -129,6 +135,7 @@ export class NatsLink {
 
   /** Survives breaks. `onMessage` is called in the turn in which the message is read; what it throws is a fault of ours. */
   subscribe(subject: string, onMessage: (message: Msg) => void): () => void {
+    if (this.#state.kind === 'closed') return () => undefined;
     const subscription = this.nc.subscribe(subject, {
       callback: (error, message) => {
         if (error !== null) {
@@ -248,6 +255,7 @@ function connectionOptions(options: LinkOptions, backOff: BackOff): ConnectionOp
     name: options.name,
     timeout: dialMaxMs,
     maxReconnectAttempts: -1,
+    ignoreAuthErrorAbort: true,
     reconnectDelayHandler: () => backOff.waitMs(),
     noAsyncTraces: true,
     ...login,

@@ -1,9 +1,11 @@
 /** Clusters of their own on one NATS server, and a plain client beside them. Test code. */
-import { connect, type NatsConnection } from 'nats';
+import { connect, type Msg, type NatsConnection } from 'nats';
 import { systemRandom } from '../../kernel/random.ts';
 import type { TcpProxy } from '../tcp-proxy.fixture.ts';
 import { Names } from './names.ts';
 import { connectNatsLog, type NatsLog, type NatsLogOptions } from './nats-log.ts';
+
+const askMs = 10_000;
 
 export class NatsCluster {
   readonly names: Names;
@@ -35,17 +37,31 @@ export class NatsCluster {
 
   /** A client that knows nothing of us. */
   async plain(): Promise<NatsConnection> {
-    this.#plain ??= await connect({ servers: this.options.servers.map((server) => new URL(server).host) });
+    this.#plain ??= await connect({ servers: this.#servers });
     return this.#plain;
   }
 
   async streamState(name: string): Promise<{ messages: number; bytes: number; first_seq: number; last_seq: number }> {
-    const reply = await (await this.plain()).request(`$JS.API.STREAM.INFO.${name}`);
+    const reply = await this.#ask(`$JS.API.STREAM.INFO.${name}`);
     return (reply.json() as { state: { messages: number; bytes: number; first_seq: number; last_seq: number } }).state;
   }
 
   async deleteStream(name: string): Promise<void> {
-    await (await this.plain()).request(`$JS.API.STREAM.DELETE.${name}`);
+    await this.#ask(`$JS.API.STREAM.DELETE.${name}`);
+  }
+
+  /** Over a connection of its own: one that breaks loses what is asked through it. */
+  async #ask(subject: string): Promise<Msg> {
+    const nc = await connect({ servers: this.#servers });
+    try {
+      return await nc.request(subject, '', { timeout: askMs });
+    } finally {
+      await nc.close();
+    }
+  }
+
+  get #servers(): string[] {
+    return this.options.servers.map((server) => new URL(server).host);
   }
 
   /** Closes all clients and removes the streams. */

@@ -191,7 +191,7 @@ export class NatsLog implements EventLog, Feed, PageStore {
     this.#feed = new NatsFeed({ ...parts, messages, reader: this.#reader });
     const pageMessages = new StoredMessages(pageLine.requests, names.pages, reading);
     this.#pages = new NatsPageStore({ ...common, ...pageLine, messages: pageMessages });
-    this.#ready = this.#resume();
+    this.#ready = Promise.all([this.#resume(), this.#gauge.ask()]).then(() => undefined);
     link.listen({
       up: () => {
         this.#ready = this.#resume();
@@ -204,7 +204,7 @@ export class NatsLog implements EventLog, Feed, PageStore {
     const { link } = this.line;
     while (link.isUp) {
       try {
-        await Promise.all([this.#takes.refresh(), this.#gauge.ask()]);
+        await this.#takes.refresh();
         if (link.isUp) this.#lane.open();
         return;
       } catch {

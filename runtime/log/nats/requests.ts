@@ -11,10 +11,8 @@ import { headerBlock, type NatsLink } from './nats-link.ts';
 const flyingMax = 512;
 const waitingMax = 20_000;
 const waitingBytesMax = 128 * 1024 * 1024;
-/** No answer for so long, though the link is up: the question or its answer was lost. */
+/** No answer for so long, though the server is there: the question or its answer was lost. */
 const askAgainMs = 2_000;
-/** A server that was not heard for so long cannot be said to be there. */
-const silentMs = 1_500;
 /** Nobody listened: a server that has just started listens soon. */
 const nobodyAgainMs = 100;
 
@@ -132,11 +130,9 @@ export class Requests {
       if (now - flying.sinceMs >= patienceMs) {
         this.#forget(flying);
         flying.question.reject(
-          this.link.isUp && this.link.silentMs < silentMs
-            ? nobodyAnswers(flying.question.subject, this.link.server)
-            : this.#away(),
+          this.link.isHeard ? nobodyAnswers(flying.question.subject, this.link.server) : this.#away(),
         );
-      } else if (this.link.isUp && now >= flying.againMs) this.#send(flying);
+      } else if (this.link.isHeard && now >= flying.againMs) this.#send(flying);
     }
     const late = this.#waiting.filter(
       ({ question, sinceMs }) => isAway || now - sinceMs >= (question.patienceMs ?? this.patienceMs),

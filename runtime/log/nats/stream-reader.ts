@@ -47,8 +47,8 @@ export class StreamReader {
         return await this.#read(subject, last, trimmedTo, from, bytesMax);
       } catch (error) {
         if (!(error instanceof MissingRecord)) throw error;
-        if (attempt === attemptsMax || (await this.parts.trims.ask(slotOf(stream.id))) === trimmedTo)
-          throw new LogDamagedError(`${stream.kind} ${stream.id}: ${error.message}`);
+        this.parts.landmarks.forget(subject);
+        if (attempt === attemptsMax) throw new LogDamagedError(`${stream.kind} ${stream.id}: ${error.message}`);
       }
     }
   }
