@@ -8,7 +8,7 @@ import type { ClusterProcess } from './cluster-process.ts';
 import { delay, until } from './deadline.ts';
 import { meadow } from './definitions.ts';
 import { judgeEffects, judgeRefusals } from './judge/effects.ts';
-import { type Fault, told } from './judge/fault.ts';
+import { type Fault, fault, told } from './judge/fault.ts';
 import { judgeHistory } from './judge/history.ts';
 import { judgeDelivery } from './judge/subscription.ts';
 import { SteadfastPlayer } from './steadfast-player.ts';
@@ -140,11 +140,10 @@ export class Crowd {
       const ledger = here.flatMap(({ player }) => player.ledger);
       const faults = [...judgeHistory(history), ...judgeEffects(history, ledger), ...judgeRefusals(ledger)];
       for (const { player } of here) {
-        await until(
-          `${player.ledger[0]?.player} to hold version ${history.length}`,
-          heldMsMax,
-          () => player.judge.cursor === history.length,
-        );
+        await until('the end of the history', heldMsMax, () => player.judge.cursor === history.length).catch(() => {
+          const who = `${player.ledger[0]?.player} holds version ${player.judge.cursor}`;
+          faults.push(fault('unseen', `${who}, the log version ${history.length}`, history.length));
+        });
         faults.push(...player.judge.faults, ...judgeDelivery(player.judge, history));
         faults.push(...player.socketFaults.map((detail) => ({ kind: 'socket', detail })));
       }

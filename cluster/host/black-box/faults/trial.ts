@@ -5,6 +5,7 @@
 import { systemClock } from '../../../../runtime/kernel/clock.ts';
 import type { FaultBed } from './bed.ts';
 import { type Latency, noticed, ratioOf, type Tolerance } from './latency.ts';
+import { OperatorView } from './operator-view.ts';
 import { seenBy, seenSince, toldOf } from './seen.ts';
 import type { Away, Strike } from './strike.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
@@ -26,6 +27,8 @@ export interface Trial {
   readonly bellsLateMs: number;
   readonly actions: number;
   readonly verdict: Verdict;
+  /** Warnings and checks that failed meanwhile; only when asked for. */
+  readonly operator: readonly string[];
   /** Empty: as it should be. */
   readonly violations: readonly string[];
 }
@@ -34,6 +37,8 @@ export interface TrialOptions {
   readonly tolerance: Tolerance;
   /** Of everybody, before and after. */
   readonly calmActs: number;
+  /** Watch logs and probes, too. */
+  readonly watch?: boolean;
 }
 
 export async function runTrial(bed: FaultBed, strike: Strike, options: TrialOptions): Promise<Trial> {
@@ -48,6 +53,7 @@ export async function runTrial(bed: FaultBed, strike: Strike, options: TrialOpti
   };
   const seenBefore = seenBy(bed.crowd);
   const begun = { monotonic: performance.now(), wall: systemClock.now() };
+  const view = options.watch === true ? new OperatorView(bed.cluster) : undefined;
   bed.crowd.play();
   await attempt(() => bed.allPlay(options.calmActs));
   const away = await attempt(() => strike.run(bed));
@@ -87,6 +93,7 @@ export async function runTrial(bed: FaultBed, strike: Strike, options: TrialOpti
     bellsLateMs: (await attempt(() => bed.bells.latestMs(begun.wall, systemClock.now()))) ?? Number.NaN,
     actions: calm.acks + during.acks,
     verdict,
+    operator: view?.told() ?? [],
     violations,
   };
 }

@@ -11,7 +11,17 @@ const doubled = new Set([
   'repeat',
   'rung twice',
 ]);
-const holes = new Set(['hole or fork', 'fork', 'vector', 'time', 'gap', 'omitted', 'not in the log', 'differs']);
+const holes = new Set([
+  'hole or fork',
+  'fork',
+  'vector',
+  'time',
+  'gap',
+  'omitted',
+  'unseen',
+  'not in the log',
+  'differs',
+]);
 
 export interface Verdict {
   readonly lost: number;
