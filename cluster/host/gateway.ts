@@ -36,6 +36,8 @@ import { mintingTokens, readTlsPair } from './secrets.ts';
 const returnMsMax = 2_000;
 /** For close frames to leave. */
 const drainMs = 200;
+/** For gRPC calls that are under way. */
+const ingestMsMax = 1_000;
 
 /** `hunt gateway`: sockets, HTTP and gRPC. Returns the exit code. */
 export const runGateway = (config: Config, warnings: readonly string[] = []): Promise<number> =>
@@ -145,8 +147,14 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     checks,
     stop: async () => {
       listening = false;
-      live.drain(returnMsMax);
-      await new Promise<void>((resolve) => timers.after(drainMs, resolve));
+      // Streams that end by themselves are let: integrators then know the outcome of what they sent.
+      const ingested = new Promise<void>((resolve) => ingest.tryShutdown(() => resolve()));
+      const patience = new Promise<void>((resolve) => timers.after(drainMs, resolve));
+      await live.drain(returnMsMax);
+      await Promise.race([
+        Promise.all([ingested, patience]),
+        new Promise<void>((resolve) => timers.after(ingestMsMax, resolve)),
+      ]);
       live.close();
       linkWatch.close();
       router.close();

@@ -164,7 +164,7 @@ describe('the live gateway', () => {
     });
     it('says bye with a time to come back when it drains', async () => {
       const client = await gateway.client({ sub: 'ann' });
-      gateway.gateway.drain(5_000);
+      await gateway.gateway.drain(5_000);
       assert.equal(await client.whenClosed(), 4000);
       const bye = await client.take('bye');
       assert.ok(bye.code === 4000 && (bye.retry_ms as number) <= 5_000);

@@ -18,6 +18,7 @@ import { SendBudget } from '../fan-out/send-budget.ts';
 import type { Claims } from '../token/claims.ts';
 import { Admission, refuse, type Waiting } from './admission.ts';
 import { Buckets } from './bucket.ts';
+import { sendAway } from './departure.ts';
 import { codecOf } from './frame.ts';
 import type { ActionParser, GatewayCore, TokenVerifier } from './gateway-core.ts';
 import { type LiveConfig, liveDefaults, messageBytesMax, socketsPerTokenMax } from './live-config.ts';
@@ -130,17 +131,20 @@ export class LiveGateway {
     refuse(socket, refusal);
   }
 
-  /** Sends everybody away with a jittered time to come back, at most `retryMs`; new upgrades are refused. */
-  drain(retryMs: number): void {
+  /**
+   * Sends everybody away, a few at a time, with a jittered time to come back, at most `retryMs`; new upgrades are refused.
+   * Resolves when everybody was told.
+   */
+  drain(retryMs: number): Promise<void> {
     this.#closing = true;
     this.#turnAway();
-    for (const session of [...this.#sessions])
-      session.close('restarting', Math.ceil(this.parts.random.next() * retryMs));
+    return sendAway(this.#sessions, retryMs, this.parts);
   }
 
   /** Ends everything at once. */
   close(): void {
-    this.drain(returnMsMax);
+    this.#closing = true;
+    this.#turnAway();
     this.#stopSweep();
     for (const session of [...this.#sessions]) session.terminate();
     this.#core.fanOut.close();
