@@ -41,8 +41,6 @@ const indexFlushRecords = 100_000;
 const streamsInMemoryMax = 200_000;
 const tailCacheBytesMax = 64 * 1024 * 1024;
 const lockPatienceMs = 10_000;
-/** Between two steps of removing a segment: a fifth of the process's time at most. */
-const trimPauseMs = 4;
 
 /** As pino has it. */
 export interface LogLogger {
@@ -188,7 +186,7 @@ export class EmbeddedLogServer {
       this.index,
       { marks, base },
       () => this.#lane.end,
-      () => new Promise((resolve) => timers.after(trimPauseMs, resolve)),
+      timers,
       (message) => logger.error({}, message),
     );
     const below = (slot: number): number => this.#trim.below(slot);

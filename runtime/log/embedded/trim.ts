@@ -9,6 +9,7 @@
  * segment that is gone. That what is trimmed is in the archive is the caller's affair (I8).
  */
 import { slotCount } from '../../../proto/ids.ts';
+import type { Cancel, Timers } from '../../kernel/timer.ts';
 import { LogUnavailableError } from '../event-log.ts';
 import { type Base, emptyBase, type StreamHead, writeBase } from './base.ts';
 import type { Disk } from './disk.ts';
@@ -22,6 +23,10 @@ import { type Pause, walkSegment } from './walk.ts';
 const roundSegmentsMax = 8;
 const roundHeadsMax = 200_000;
 const looksPerStep = 500;
+/** Between two steps of going through a segment: a fifth of the process's time at most. */
+const stepPauseMs = 4;
+/** All slots are trimmed one after the other: one look for all of them. */
+const sweepDelayMs = 100;
 
 export interface TrimStart {
   /** By slot: the position before which it may be let go of. */
@@ -38,6 +43,7 @@ export class Trim {
   readonly #wanted: Float64Array;
   #writing: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
+  #cancelSweep: Cancel | undefined;
   /** A segment that was trimmed but cannot be read whole: it stays, and all behind it. */
   #stuckAt = Number.POSITIVE_INFINITY;
   #isClosing = false;
@@ -49,7 +55,7 @@ export class Trim {
     start: TrimStart,
     /** Where appending goes on. */
     private readonly end: () => number,
-    private readonly pause: Pause,
+    private readonly timers: Timers,
     private readonly onTrouble: (message: string) => void,
   ) {
     this.#marks = start.marks;
@@ -110,9 +116,16 @@ export class Trim {
     this.#marks.set(marks);
   }
 
-  /** Removes segments that nobody needs, in the background. Called whenever that may have changed. */
+  /** Removes segments that nobody needs, in the background and not at once. Called whenever that may have changed. */
   sweep(): void {
     if (this.#isClosing) return;
+    this.#cancelSweep ??= this.timers.after(sweepDelayMs, () => {
+      this.#cancelSweep = undefined;
+      this.#sweepNow();
+    });
+  }
+
+  #sweepNow(): void {
     this.#sweeping ??= this.#sweep()
       .catch((error: Error) => {
         if (!this.#isClosing) this.onTrouble(`trimmed segments cannot be removed: ${error.message}`);
@@ -206,13 +219,14 @@ export class Trim {
   }
 
   /** The next start goes on with what a close interrupts. */
-  readonly #step: Pause = (bytes) => {
+  readonly #step: Pause = () => {
     if (this.#isClosing) throw new Error('the log is closing');
-    return this.pause(bytes);
+    return new Promise((resolve) => this.timers.after(stepPauseMs, resolve));
   };
 
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#cancelSweep?.();
     await this.#sweeping;
     await this.#writing?.catch(() => undefined);
   }
