@@ -44,15 +44,22 @@ export class Target {
   }
 
   get http(): string {
-    const url = this.config.url ?? this.file?.urls.http;
+    const url = this.config.url ?? this.#gateways()[0] ?? this.file?.urls.http;
     if (url !== undefined) return url.replace(/\/+$/, '');
     throw new HuntError(
       'UNREACHABLE',
       `no cluster is known: give --url or HUNT_URL, or --data-dir of a running one (there is no cluster.json in ${this.config.dataDir})`,
     );
   }
-  get socket(): string {
-    return `${this.http.replace(/^http/, 'ws')}/v1/socket`;
+  /** Where sockets can be opened: a client goes from one to the next when it has to come back. */
+  get sockets(): readonly string[] {
+    const urls = this.config.url === undefined ? this.#gateways() : [];
+    return (urls.length > 0 ? urls : [this.http]).map((url) => `${url.replace(/^http/, 'ws')}/v1/socket`);
+  }
+  /** Of the cluster of the data folder: those that run. */
+  #gateways(): string[] {
+    const rows = this.file?.processes.filter((row) => row.role === 'gateway' && row.state === 'up') ?? [];
+    return rows.flatMap((row) => (row.http === undefined ? [] : [row.http]));
   }
   get grpc(): string {
     const address = this.file?.urls.grpc;
@@ -70,7 +77,7 @@ export class Target {
   api(role: 'operator' | 'designer' | 'none' = 'operator'): HttpApi {
     return new HttpApi({ url: this.http, ...(role === 'none' ? {} : { token: this.token(role) }) });
   }
-  client(token: string, url = this.socket): HuntClient {
+  client(token: string, url: string | readonly string[] = this.sockets): HuntClient {
     return new HuntClient({ url, token, connect: nodeSocket, firstTriesMax });
   }
 }
