@@ -56,6 +56,11 @@ class Marks {
     return { below: this.#mark(at - 1), above: this.#mark(at) };
   }
 
+  /** The sequences of those that are known from one version up to below another. */
+  within(from: number, below: number): readonly number[] {
+    return this.seqs.slice(this.#indexOf(from), this.#indexOf(below));
+  }
+
   #mark(i: number): Landmark | undefined {
     const version = this.versions[i];
     return version === undefined ? undefined : { version, seq: this.seqs[i] as number };
@@ -77,6 +82,10 @@ export class Landmarks {
   /** They led astray. */
   forget(subject: string): void {
     this.#streams.delete(subject);
+  }
+
+  within(subject: string, from: number, below: number): readonly number[] {
+    return this.#streams.get(subject)?.within(from, below) ?? [];
   }
 
   around(subject: string, version: number): ReturnType<Marks['around']> {

@@ -15,8 +15,10 @@ import type { Tips } from './tips.ts';
 
 export const readBytesDefault = 1024 * 1024;
 /** A page starts to be read from a record that is at most so many versions above the one asked for. */
+const stretchVersionsMin = 16;
 const stretchVersionsMax = 256;
 const searchesMax = 8;
+const knownAtOnceMax = 64;
 /** A trim may let go of what is being read; a second one right behind it is rare. */
 const attemptsMax = 3;
 
@@ -65,7 +67,7 @@ export class StreamReader {
     const oldest = trimmedTo === 0 ? (1 as Version) : await this.#oldest(subject, last, trimmedTo);
     const start = Math.max(from, oldest);
     if (start > head) return { records: [], next: undefined, head, oldest };
-    const above = await this.#near(subject, last, trimmedTo, start, oldest);
+    const above = await this.#near(subject, last, trimmedTo, start, oldest, stretchOf(last, bytesMax));
     const records = await this.#back(subject, above, start, bytesMax);
     const end = records.at(-1) as LogRecord;
     const next = (end.version + end.count) as Version;
@@ -86,28 +88,27 @@ export class StreamReader {
     return (first.count === 0 ? first.version + 1 : first.version) as Version;
   }
 
-  /** A record at or above the version that contains `start`, not too far from it. */
+  /** A record above `start`, by `stretch` versions at most; farther only where that is hard to find. */
   async #near(
     subject: string,
     last: StoredRecord,
     trimmedTo: number,
     start: number,
     oldest: number,
+    stretch: number,
   ): Promise<StoredRecord> {
-    let above = last;
-    const { below: known, above: knownAbove } = this.parts.landmarks.around(subject, start);
-    if (knownAbove !== undefined && knownAbove.version < above.version && knownAbove.seq >= trimmedTo) {
-      if (above.version - start > stretchVersionsMax) above = await this.#at(subject, knownAbove.seq);
-    }
+    if (last.version - start <= stretch) return last;
+    const { landmarks } = this.parts;
+    const known = landmarks.around(subject, start + stretch).below;
+    if (known !== undefined && known.version >= start + stretch / 4) return this.#at(subject, known.seq);
     let below: Landmark = { version: oldest, seq: Math.max(trimmedTo, 1) };
-    if (known !== undefined && known.seq > below.seq) below = known;
+    if (known !== undefined && known.version <= start && known.seq > below.seq) below = known;
+    let above = last;
     /** No record that is above `start` is known to lie below this sequence. */
     let high = above.seq;
-    for (let search = 1; above.version - start > stretchVersionsMax && search <= searchesMax; search++) {
+    for (let search = 1; above.version - start > stretch && search <= searchesMax; search++) {
       const seq =
-        search % 2 === 0
-          ? Math.floor((below.seq + high) / 2)
-          : guess(below, above, start + stretchVersionsMax / 2, high);
+        search % 2 === 0 ? Math.floor((below.seq + high) / 2) : guess(below, above, start + (stretch * 3) / 4, high);
       const found = await this.#next(subject, seq);
       if (found.version <= start) below = found;
       else {
@@ -140,13 +141,27 @@ export class StreamReader {
       if (far > 0) records.splice(0, far);
     };
     add(above);
+    const asked = new Map<number, Promise<StoredRecord>>();
+    const ask = (seq: number): Promise<StoredRecord> => {
+      let found = asked.get(seq);
+      if (found === undefined) {
+        found = this.#at(subject, seq);
+        // It is awaited only if the way leads there.
+        found.catch(() => undefined);
+        asked.set(seq, found);
+      }
+      return found;
+    };
+    // Those that are known already are asked for in the same round trip as the first ways back.
+    for (const seq of this.parts.landmarks.within(subject, start, above.version).slice(-knownAtOnceMax)) void ask(seq);
     for (let nearest = above; nearest.version > start; ) {
       const seqs = waysBack(nearest).slice(0, nearest.version - start);
       if (seqs.length === 0) throw new MissingRecord(`nothing lies before version ${nearest.version}`);
-      for (const stored of await Promise.all(seqs.map((seq) => this.#at(subject, seq)))) {
+      for (const stored of await Promise.all(seqs.map(ask))) {
         if (headOf(stored) + 1 !== nearest.version)
           throw new MissingRecord(`version ${headOf(stored)} lies before version ${nearest.version}`);
         if (stored.count === 0) throw new MissingRecord(`version ${nearest.version - 1} was trimmed`);
+        asked.delete(stored.seq);
         add(stored);
         nearest = stored;
         if (stored.version <= start) break;
@@ -168,6 +183,12 @@ export class StreamReader {
     if (record === undefined) throw new MissingRecord(`no record lies behind position ${seq}`);
     return record;
   }
+}
+
+/** About as many versions as the page can hold, if all records are like the last. */
+function stretchOf({ body, count }: StoredRecord, bytesMax: number): number {
+  const versions = Math.floor(bytesMax / Math.max(1, body.byteLength / Math.max(1, count)));
+  return Math.min(Math.max(versions, stretchVersionsMin), stretchVersionsMax);
 }
 
 /** Where the version should lie, if the stream was written evenly. */
