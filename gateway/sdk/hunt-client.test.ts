@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ClientOptions, HuntClient } from './hunt-client.ts';
 import type { HuntError } from './hunt-error.ts';
-import type { HuntEvent } from './messages.ts';
+import type { HuntEvent, ServerMessage } from './messages.ts';
 import { msgpackCodec } from './msgpack-codec.ts';
 import { ack, connectWs, ev, live, me, type Peer, ScriptedServer, snap, testHunt, until } from './scripted-server.ts';
 
@@ -208,7 +208,7 @@ describe('HuntClient', () => {
     server.script = (peer, message) => {
       if (message.t !== 'sub') return;
       if (message.from === undefined) peer.send(snap(3), live(3));
-      else peer.send({ ...ev(3, 4), upto: 9 }, { ...live(9), mode: 'own' });
+      else peer.send({ ...ev(3, 4), upto: 9 } as ServerMessage, { ...live(9), mode: 'own' } as ServerMessage);
     };
     const session = client().session(testHunt);
     await session.whenLive();
