@@ -21,7 +21,6 @@ export interface BrokerAddress {
 export interface LinkOptions {
   readonly clientId: string;
   readonly connectMs: number;
-  readonly requestMs: number;
   readonly timers: Timers;
   /** Called whenever the broker said something. */
   readonly heard: () => void;
@@ -58,8 +57,8 @@ export class BrokerLink {
     private readonly options: LinkOptions,
   ) {}
 
-  /** Requests are carried out in the order of the calls. `waitMs`: how long the broker is asked to wait by itself. */
-  async ask<T>(request: KafkaRequest<T>, waitMs = 0): Promise<T> {
+  /** Requests are carried out in the order of the calls. */
+  async ask<T>(request: KafkaRequest<T>, timeoutMs: number): Promise<T> {
     const reader = await new Promise<WireReader>((resolve, reject) => {
       if (this.#state.kind === 'closed') {
         reject(new BrokerUnreachableError('the link was closed here'));
@@ -67,13 +66,18 @@ export class BrokerLink {
       }
       this.#number = (this.#number + 1) & 0x7fffffff;
       const number = this.#number;
-      const cancel = this.options.timers.after(this.options.requestMs + waitMs, () =>
+      const cancel = this.options.timers.after(timeoutMs, () =>
         this.#fail(new BrokerUnreachableError(`${request.name}: no answer from ${this.#name} in time`)),
       );
       this.#waiting.set(number, { resolve, reject, cancel });
       this.#send(frameOf(request, number, this.options.clientId));
     });
     return request.parse(reader);
+  }
+
+  /** Ends the connection; the next request makes a new one. */
+  reset(why: string): void {
+    this.#fail(new BrokerUnreachableError(`${this.#name}: ${why}`));
   }
 
   close(): void {

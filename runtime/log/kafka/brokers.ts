@@ -21,7 +21,10 @@ export interface BrokersOptions {
   readonly topic: string;
   readonly clientId: string;
   readonly connectMs: number;
+  /** For an append, which the leader may hold until its followers have it. */
   readonly requestMs: number;
+  /** For everything else, beside what the broker is asked to wait. */
+  readonly questionMs: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly route?: (address: BrokerAddress) => BrokerAddress;
@@ -32,7 +35,7 @@ export class Brokers {
   lastHeardMs = Number.NEGATIVE_INFINITY;
   readonly #seeds: readonly BrokerAddress[];
   readonly #links = new Map<string, BrokerLink>();
-  #addresses = new Map<number, BrokerAddress>();
+  readonly #addresses = new Map<number, BrokerAddress>();
   readonly #leaders = new Array<number>(slotCount).fill(nobody);
   #refreshing: Promise<void> | undefined;
   #refreshedMs = Number.NEGATIVE_INFINITY;
@@ -57,7 +60,14 @@ export class Brokers {
   async ask<T>(node: number, lane: Lane, request: KafkaRequest<T>, waitMs = 0): Promise<T> {
     const address = this.#addresses.get(node);
     if (address === undefined) throw new BrokerUnreachableError(`broker ${node} is not known`);
-    return this.#link(address, lane).ask(request, waitMs);
+    const { questionMs, requestMs } = this.options;
+    return this.#link(address, lane).ask(request, lane === 'append' ? requestMs : questionMs + waitMs);
+  }
+
+  /** Gives up what is on the way there. */
+  giveUp(node: number, lane: Lane, why: string): void {
+    const address = this.#addresses.get(node);
+    if (address !== undefined) this.#links.get(keyOf(address, lane))?.reset(why);
   }
 
   /** Asks any broker that answers. Those who ask while one is being asked share its answer. */
@@ -85,7 +95,7 @@ export class Brokers {
     for (let tries = 0; tries < addresses.length; tries++) {
       const address = addresses[this.#turn++ % addresses.length] as BrokerAddress;
       try {
-        this.#learn(await this.#link(address, 'ask').ask(metadata(topic)));
+        this.#learn(await this.#link(address, 'ask').ask(metadata(topic), this.options.questionMs));
         return;
       } catch (error) {
         fault = error;
@@ -99,20 +109,21 @@ export class Brokers {
   #learn(found: Metadata): void {
     if (found.error !== kafkaError.none)
       throw new BrokerUnreachableError(`topic ${this.options.topic}: ${errorName(found.error)}`);
-    this.#addresses = new Map(found.brokers.map(({ node, host, port }) => [node, { host, port }]));
+    // One that the cluster has given up is not named, and may still have requests of ours.
+    for (const { node, host, port } of found.brokers) this.#addresses.set(node, { host, port });
     for (const { partition, leader } of found.partitions) if (partition < slotCount) this.#leaders[partition] = leader;
   }
 
   #link(address: BrokerAddress, lane: Lane): BrokerLink {
     if (this.#isClosed) throw new BrokerUnreachableError('the log was closed here');
-    const key = `${nameOf(address)} ${lane}`;
+    const key = keyOf(address, lane);
     let link = this.#links.get(key);
     if (link === undefined) {
-      const { clientId, connectMs, requestMs, timers, clock, route = (same: BrokerAddress) => same } = this.options;
+      const { clientId, connectMs, timers, clock, route = (same: BrokerAddress) => same } = this.options;
       const heard = (): void => {
         this.lastHeardMs = clock.monotonic();
       };
-      const options: LinkOptions = { clientId, connectMs, requestMs, timers, heard, route };
+      const options: LinkOptions = { clientId, connectMs, timers, heard, route };
       link = new BrokerLink(address, options);
       this.#links.set(key, link);
     }
@@ -120,6 +131,7 @@ export class Brokers {
   }
 }
 
+const keyOf = (address: BrokerAddress, lane: Lane): string => `${nameOf(address)} ${lane}`;
 const nameOf = ({ host, port }: BrokerAddress): string => `${host}:${port}`;
 
 function addressOf(broker: string): BrokerAddress {

@@ -12,7 +12,9 @@ const patienceMs = 60_000;
 /** Of the suite's restarts, the one in the middle of its appends: a real kill takes too long to do it each time. */
 const killedRestart = 2;
 
-describe('one broker', () => {
+describe('on one broker', function () {
+  // It is killed and started again in the middle of tests.
+  this.timeout(90_000);
   let broker: PrivateServer | undefined;
   before(async function () {
     requireServer(this, 'kafka');

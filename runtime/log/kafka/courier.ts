@@ -4,7 +4,7 @@
  * the back-off; what is in them belongs to the lanes, which keep it until it was folded.
  */
 import type { Clock } from '../../kernel/clock.ts';
-import type { Timers } from '../../kernel/timer.ts';
+import type { Cancel, Timers } from '../../kernel/timer.ts';
 import type { AppendPacing } from '../event-log.ts';
 import type { Brokers } from './brokers.ts';
 import { recordValue } from './entry.ts';
@@ -16,6 +16,8 @@ const requestBytesMax = 512 * 1024;
 const requestRecordsMax = 1_000;
 /** How long the leader waits for its followers before it answers with an error. */
 const replicationMs = 5_000;
+/** A request that takes longer may be with a broker that leads no more: the others are asked, so often. */
+const watchMs = 1_000;
 const backOffFirstMs = 10;
 const backOffMaxMs = 200;
 
@@ -37,7 +39,7 @@ export interface CourierOptions {
 
 export class Courier implements AppendPacing {
   onFree: (() => void) | undefined;
-  /** Why the last request failed, undefined once one succeeded. */
+  /** Why the last request failed; undefined once one succeeded, or nothing is to be sent any more. */
   lastFault: string | undefined;
   /** Requests that failed. */
   failures = 0;
@@ -78,6 +80,7 @@ export class Courier implements AppendPacing {
       if (leader === undefined) this.#find();
       else byLeader.set(leader, [...(byLeader.get(leader) ?? []), lane]);
     }
+    if (this.#ready.size === 0 && [...this.#desks.values()].every(({ isBusy }) => !isBusy)) this.lastFault = undefined;
     for (const [leader, lanes] of byLeader) {
       const desk = this.#deskOf(leader);
       if (!desk.isBusy) void this.#depart(leader, desk, lanes);
@@ -103,6 +106,7 @@ export class Courier implements AppendPacing {
     const parts = this.#load(lanes);
     if (parts.length === 0) return;
     desk.isBusy = true;
+    const unwatch = this.#watch(leader, parts);
     let fault: string | undefined;
     try {
       const request = produce(
@@ -124,6 +128,7 @@ export class Courier implements AppendPacing {
     } catch (error) {
       fault = (error as Error).message;
     }
+    unwatch();
     for (const { lane } of parts) lane.isFlying = false;
     for (const { lane } of parts) if (lane.isReady) this.#ready.add(lane);
     this.lastFault = fault;
@@ -133,6 +138,25 @@ export class Courier implements AppendPacing {
     // What is appended during the call goes with the next request.
     this.onFree?.();
     this.flush();
+  }
+
+  /** A broker that hangs does not say that others lead by now. */
+  #watch(leader: number, parts: readonly Part[]): Cancel {
+    const { brokers, timers } = this.options;
+    let isOver = false;
+    const cancel = timers.every(watchMs, () => {
+      void brokers.refresh().then(
+        () => {
+          const isLed = parts.some(({ lane }) => brokers.leaderOf(lane.slot) === leader);
+          if (!isLed && !isOver) brokers.giveUp(leader, 'append', 'others lead by now');
+        },
+        () => undefined,
+      );
+    });
+    return () => {
+      isOver = true;
+      cancel();
+    };
   }
 
   /** Lanes take turns: what was not loaded stays in front. */

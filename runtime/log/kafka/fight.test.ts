@@ -17,7 +17,7 @@ import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts';
 import { apiKeyOf, type Fates, MessageProxy } from './message-proxy.fixture.ts';
 import { api } from './requests.ts';
 
-const seconds = Number(process.env.HUNT_TEST_FIGHT_SECONDS ?? 12);
+const seconds = Number(process.env.HUNT_TEST_FIGHT_SECONDS ?? 10);
 const seed = Number(process.env.HUNT_TEST_FIGHT_SEED ?? Date.now() % 100_000);
 const owners = 3;
 const slots = Array.from({ length: 8 }, (_, i) => (40 + i) as Slot);

@@ -32,11 +32,12 @@ import { Tail, type TailOptions } from './tail.ts';
 import { eventsTopic } from './topic.ts';
 import { trim } from './trim.ts';
 
-/** How long calls wait for Kafka before they are answered without it. */
-const patienceMsDefault = 5_000;
+/** How long calls wait for Kafka before they are answered without it: a broker that hangs is replaced in five to seven seconds. */
+const patienceMsDefault = 10_000;
 const patienceTicks = 20;
 const connectMsDefault = 3_000;
 const requestMsDefault = 10_000;
+const questionMsDefault = 2_000;
 /** How often an owner looks whether somebody took its slots. */
 const lookMsDefault = 1_000;
 /** Of appends that are not answered, in all slots; beyond: busy. */
@@ -90,6 +91,7 @@ export class KafkaLog implements EventLog {
 
   private constructor(private readonly options: KafkaLogOptions) {
     const { brokers, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+    const { requestMs = requestMsDefault } = options;
     this.#clock = clock;
     this.#timers = timers;
     this.#random = random;
@@ -101,7 +103,8 @@ export class KafkaLog implements EventLog {
       topic: eventsTopic(options.prefix),
       clientId: options.clientId ?? 'hunt',
       connectMs: options.connectMs ?? connectMsDefault,
-      requestMs: options.requestMs ?? requestMsDefault,
+      requestMs,
+      questionMs: Math.min(requestMs, questionMsDefault),
       clock,
       timers,
       ...(options.route === undefined ? {} : { route: options.route }),

@@ -68,12 +68,13 @@ export async function ensureTopic(options: TopicOptions): Promise<void> {
   });
 }
 
+/** The metadata name leaders before those know of it: only their own answers tell. */
 async function untilLed(admin: Admin, topic: string): Promise<void> {
   const deadline = systemClock.monotonic() + leadersMs;
   for (;;) {
     try {
-      const found = await describe(admin, topic);
-      if (found?.partitions.every(({ leader }) => leader >= 0) === true) return;
+      const offsets = await admin.fetchTopicOffsets(topic);
+      if (offsets.length > 0) return;
     } catch (error) {
       if (systemClock.monotonic() > deadline) throw error;
     }
@@ -177,10 +178,10 @@ async function unspoken(brokers: readonly string[]): Promise<string[]> {
     const at = broker.lastIndexOf(':');
     const link = new BrokerLink(
       { host: broker.slice(0, at), port: Number(broker.slice(at + 1)) },
-      { clientId: 'hunt', connectMs, requestMs, timers: systemTimers, heard: () => undefined, route: (same) => same },
+      { clientId: 'hunt', connectMs, timers: systemTimers, heard: () => undefined, route: (same) => same },
     );
     try {
-      const missing = await link.ask(apiVersions());
+      const missing = await link.ask(apiVersions(), requestMs);
       answered++;
       if (missing.length > 0)
         faults.push(`The broker at ${broker} does not speak ${missing.join(', ')}: run Kafka 2.1 or newer.`);
