@@ -31,8 +31,9 @@ export const serveMsMax = 15_000;
 export const verdictMsMax = 5_000;
 /** Slots of one operation that are under way at once. */
 export const movesInFlightMax = 4;
-export const drainMovesPerS = 16;
-export const joinMovesPerS = 8;
+/** What nobody gave a pace for: a node of nine is empty, or has its share, within seconds. */
+export const drainMovesPerS = 24;
+export const joinMovesPerS = 24;
 export const joinCanaryS = 1;
 /** The owner of a slot writes pages for so long before it stops serving it; the rest stays in the log. */
 export const prepareMsMax = 5_000;

@@ -80,6 +80,39 @@ describe('the command line and a real cluster', function () {
     assert.deepEqual([verified.ok, verified.events], [true, types.length]);
   });
 
+  it('plans, applies, rolls back, freezes, and restarts a node that it has drained', async () => {
+    type Operation = { id: string; state: string; moves_total: number; moves: { measured_ms?: number }[] };
+    const pin = ['--pin', '17=n1', '--pin', '18=n2', '--reason', 'a test'];
+    const plan = await json<{ moves: { slot: number }[]; view: number }>(['ring', 'plan', ...pin]);
+    const asked = await hunt(['ring', 'apply', ...pin]);
+    assert.deepEqual([asked.code, /--yes/.test(asked.err)], [2, true], 'nobody is there to ask');
+    const applied = await json<Operation>(['ring', 'apply', ...pin, '--yes', '--canary-s', '0', '--moves-per-s', '50']);
+    assert.deepEqual([applied.state, applied.moves_total], ['done', plan.moves.length]);
+    assert.ok(applied.moves.every((move) => (move.measured_ms ?? 0) > 0));
+    const shown = await hunt(['ring', 'show']);
+    assert.match(shown.out, /pins: 17=n1 18=n2/);
+    assert.match(shown.out, new RegExp(`${applied.id} +apply +done`));
+    assert.equal((await json<Operation>(['ring', 'rollback', applied.id])).state, 'rolled_back');
+    await json(['ring', 'freeze', '--reason', 'the final', '--for', '5m']);
+    const frozen = await hunt(['ring', 'drain', 'n1']);
+    assert.deepEqual([frozen.code, /^WRONG_STATE: frozen by operator/m.test(frozen.err)], [4, true], frozen.err);
+    await json(['ring', 'unfreeze']);
+    const unknown = await hunt(['ring', 'apply', '--weight', 'n7=2', '--yes']);
+    assert.deepEqual([unknown.code, /no node n7/.test(unknown.err)], [4, true], unknown.err);
+    const { pid } = cluster.process('n2');
+    const rolled = await json<{ rolled: { node: string }[]; stall_ms_max: number }>(['ring', 'roll', 'n2']);
+    assert.deepEqual(
+      rolled.rolled.map(({ node }) => node),
+      ['n2'],
+    );
+    assert.ok(rolled.stall_ms_max > 0);
+    assert.notEqual(cluster.process('n2').pid, pid);
+    const history = (await hunt(['ring', 'history', '--json'])).out.trim().split('\n');
+    const types = history.map((line) => (JSON.parse(line) as { type: string }).type);
+    for (const type of ['ClusterFormed', 'OperationTurned', 'Frozen', 'Unfrozen', 'NodeLeft', 'NodeJoined'])
+      assert.ok(types.includes(type), type);
+  });
+
   it('benches a small size, and exits 1 when a target is missed', async () => {
     const args = ['bench', '--hunts', '2', '--players', '3', '--in-flight', '2', '--seconds', '1', '--quiet'];
     const report = await json<{ acked_per_s: number; p99_ms: number; errors: number }>(args);
