@@ -6,6 +6,7 @@
  */
 import { type Slot, slotOf, streamKey } from '../../proto/ids.ts';
 import { Intake } from '../../runtime/command/intake.ts';
+import { FencedError } from '../../runtime/log/event-log.ts';
 import type { MetricName } from '../../runtime/metrics.ts';
 import { ActorHost, type ActorHostOptions } from '../../runtime/slot/actor-host.ts';
 import { ClusterMember, type MemberServer } from '../cluster-member.ts';
@@ -34,6 +35,8 @@ export interface IncarnationParts {
   readonly listen: string;
   readonly http: string;
   readonly newerView: () => void;
+  /** A slot that the view gives to this node is held under a later epoch. */
+  readonly fenced: (epoch: number) => void;
   /** The view says that this incarnation serves no longer. */
   readonly over: (incarnation: NodeIncarnation) => void;
 }
@@ -116,7 +119,8 @@ export class NodeIncarnation {
       accused: (id, what) => logger.warn({ node: id }, `a node ${what}`),
       failed: (what, slot, error) => {
         logger.warn({ slot, err: error }, `${what} failed and is tried again`);
-        parts.newerView();
+        if (error instanceof FencedError) parts.fenced(error.epoch);
+        else parts.newerView();
       },
       over: () => parts.over(incarnation),
     });

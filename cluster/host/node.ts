@@ -4,6 +4,7 @@ import { formOnce } from '../formation.ts';
 import { ViewPlacement } from '../placement.ts';
 import { nodeOf, type View } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
+import { raiseView } from '../view-rescue.ts';
 import { alarmWakeOf } from './alarm-redis.ts';
 import { connectBackend } from './backend.ts';
 import { bracketed, urlHost } from './child-plans.ts';
@@ -58,7 +59,27 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
     listen: linkPort === undefined ? addr : `${bracketed(config.host)}:${linkPort}`,
     http,
     newerView: catchUp,
+    fenced: (epoch) => void rescue(epoch),
     over: (incarnation) => void isOver(incarnation).catch((error: unknown) => end({ code: 1, reason: String(error) })),
+  };
+  let isRescuing = false;
+  /** Fenced by an epoch that the newest view does not know: the view has lost events. The next incarnation is later than all. */
+  const rescue = async (epoch: number): Promise<void> => {
+    if (isRescuing) return;
+    isRescuing = true;
+    try {
+      await viewLog.catchUp();
+      const { number } = viewLog.view;
+      if (number < epoch) {
+        logger.error({ view: number, epoch }, 'the view is older than the log of the hunts: it is raised');
+        await raiseView(viewLog, epoch, name);
+        await present.abandon();
+        if (!isStopping) present = await NodeIncarnation.join(parts, 'the view was older than the log of the hunts');
+      }
+    } catch (error) {
+      logger.warn({ err: error }, 'the view could not be raised: the next fenced slot tries again');
+    }
+    isRescuing = false;
   };
   let present = await NodeIncarnation.join(parts, 'start');
 

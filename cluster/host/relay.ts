@@ -27,15 +27,16 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
   let events = 0;
   let levelAt = clock.now();
   let isNoting = false;
+  let isStopping = false;
   const note = async (): Promise<void> => {
-    if (isNoting) return;
+    if (isNoting || isStopping) return;
     isNoting = true;
     try {
       events = await relay.lag();
       if (events === 0) levelAt = clock.now();
       await noteRelay(jetStream, { events, at: clock.now(), levelAt });
     } catch (error) {
-      logger.warn({ err: error }, 'how far the relay is behind cannot be told at present');
+      if (!isStopping) logger.warn({ err: error }, 'how far the relay is behind cannot be told at present');
     }
     isNoting = false;
   };
@@ -64,6 +65,7 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
     },
     probes: { title: 'Treasure Hunt Engine: relay' },
     stop: async () => {
+      isStopping = true;
       stopNoting();
       await relay.close();
       await kafka.close();
