@@ -183,6 +183,30 @@ describe('the relay from Kafka to JetStream', () => {
     await assertSame([stream]);
   });
 
+  it('parks a stream whose beginning is gone, and holds up no other', async () => {
+    const slot = 15 as Slot;
+    const [old, young] = [freshStream(slot), freshStream(slot)];
+    const writer = await source.take(slot, ++epoch);
+    await write(writer, old, 0, 10);
+    const { records } = await source.readSlot(slot, 0 as Position);
+    await source.trim(slot, (records[5] as LogRecord).position);
+    await write(writer, young, 0, 10);
+    const empty = await connectNatsLog({ ...natsOptions(), cluster: `${cluster}-empty` });
+    const failures: string[] = [];
+    const relay = await Relay.start({ source, target: empty, failed: (error) => failures.push(error.message) });
+    try {
+      await eventually('the young one in JetStream', async () => (await empty.head(young)) === 10);
+      await write(writer, young, 10, 20);
+      await write(writer, old, 10, 20);
+      await eventually('all of it', async () => (await empty.head(young)) === 20 && (await relay.lag()) === 0);
+      assert.deepEqual([...relay.parked], [`hunt/${old.id}`]);
+      assert.match(failures.join(), new RegExp(`hunt/${old.id}, version 6: .*conflict`));
+    } finally {
+      await relay.close();
+      await empty.close();
+    }
+  });
+
   it('trims the copy behind the original', async () => {
     const slot = 13 as Slot;
     const [stream, quiet] = [freshStream(slot), freshStream(slot)];

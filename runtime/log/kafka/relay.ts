@@ -1,12 +1,11 @@
 /**
- * Copies what counts in Kafka into another log (JetStream), from where gateways and third parties follow it. Owns nothing
- * that matters: its place in each slot is a page of the target, and every append there is conditional on the stream's
- * version, so that a relay may be killed, run twice or wake up late: what is there already is passed over (I2).
- *
- * Each stream's batches arrive in order, each once, with the same versions and epochs; positions are the target's own. A
- * slot is taken under an epoch when all batches of lower ones are in the target, so who is fenced there is merely late.
+ * Copies what counts in Kafka into another log (JetStream), from where gateways and third parties follow it. Owns nothing that
+ * matters: its places are pages of the target, and every append there is conditional on the stream's version, so that a
+ * relay may be killed, run twice or wake up late: what is there already is passed over (I2). Each stream's batches arrive
+ * in order, each once, with versions, counts and epochs as they were. A slot is taken under an epoch when all batches of
+ * lower ones are in the target, so who is fenced there is merely late.
  */
-import type { Position, Slot, Version } from '../../../proto/ids.ts';
+import { type Position, type Slot, streamKey, type Version } from '../../../proto/ids.ts';
 import { type Cancel, systemTimers, type Timers } from '../../kernel/timer.ts';
 import { type AppendOutcome, type EventLog, FencedError, type LogRecord, type SlotWriter } from '../event-log.ts';
 import type { PageStore } from '../page-store.ts';
@@ -32,6 +31,7 @@ export class Relay {
   readonly #places: RelayPlaces;
   readonly #timers: Timers;
   readonly #cancel: Cancel;
+  readonly #parked = new Set<string>();
   #isClosed = false;
 
   private constructor(private readonly options: RelayOptions) {
@@ -55,6 +55,11 @@ export class Relay {
   /** Events that count in Kafka and are not in the target yet. */
   async lag(): Promise<number> {
     return (await this.#tail?.behind()) ?? 0;
+  }
+
+  /** Streams that cannot be copied, because the target lacks versions that Kafka has let go of. */
+  get parked(): ReadonlySet<string> {
+    return this.#parked;
   }
 
   async close(): Promise<void> {
@@ -91,9 +96,14 @@ export class Relay {
       const upto = version + count - 1;
       if (outcome.kind === 'appended' || (outcome.kind === 'conflict' && outcome.head >= upto)) continue;
       if (outcome.kind === 'fenced') this.#writers.delete(slot);
-      if ((await this.options.target.head(stream)) >= upto) continue;
+      const head = await this.options.target.head(stream);
+      if (head >= upto || this.#parked.has(streamKey(stream))) continue;
+      const fault = new Error(`${streamKey(stream)}, version ${version}: ${JSON.stringify(outcome)}`);
       // What lies behind it may be there: it is passed over when its turn comes again.
-      throw new Error(`${stream.kind}/${stream.id}, version ${version}: ${JSON.stringify(outcome)}`);
+      if (outcome.kind !== 'conflict' || head === version - 1) throw fault;
+      // The target has lost what came before, or never had it: no other stream waits for that.
+      this.#parked.add(streamKey(stream));
+      this.#failed(fault, undefined);
     }
     return records.slice(own.length);
   }
