@@ -1,13 +1,12 @@
-import { Envelope } from '../proto/generated/node/v1/record.ts';
 import { type Position, type Slot, streamKey, type Version } from '../proto/ids.ts';
-import { splitRecord } from '../runtime/activation/record.ts';
 import type { Archive } from '../runtime/log/archive/archive.ts';
-import { ArchiveReader, readFooter } from '../runtime/log/archive/archive-reader.ts';
-import { archivedTo, archiveRecords, isSameRecord, readObject } from '../runtime/log/archive/archiving.ts';
-import { type BlockPlace, openBlock } from '../runtime/log/archive/record-block.ts';
-import { ObjectDamagedError } from '../runtime/log/archive/sealed.ts';
-import { type Listed, Shelf } from '../runtime/log/archive/shelf.ts';
+import { ArchiveReader } from '../runtime/log/archive/archive-reader.ts';
+import { archivedTo, isSameRecord } from '../runtime/log/archive/archiving.ts';
+import { Shelf } from '../runtime/log/archive/shelf.ts';
 import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
+import { type Chapter, chapterOf, lastRecord, timeOf, writeChapter } from './archive-chapter.ts';
+import { ArchiveConflictError, SlotMovedError } from './archive-fault.ts';
+import { ArchiveProof } from './archive-proof.ts';
 
 /**
  * One slot on its way from the log into the archive.
@@ -18,25 +17,6 @@ import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
  * the log had it.
  */
 const pageBytes = 1024 * 1024;
-
-/** The archive and the log are not of one history, or lost a part of it that both should have: an operator must look. */
-export class ArchiveConflictError extends Error {
-  override readonly name = 'ArchiveConflictError';
-}
-
-/** Somebody else archives the slot too and is further: it must be opened again. */
-export class SlotMovedError extends Error {
-  override readonly name = 'SlotMovedError';
-}
-
-/** An archived stretch of the slot. */
-export interface Chapter {
-  readonly listed: Listed;
-  /** Of the records as the log has them. */
-  readonly bytes: number;
-  /** When the newest of its events occurred. */
-  readonly newestAt: number;
-}
 
 export interface Copied {
   readonly records: number;
@@ -183,8 +163,8 @@ export class ArchivingSlot {
       next = page.next;
     }
     if (records.length === 0 || to === undefined) return { records: 0, storedBytes: 0 };
-    if (this.openedAt > from) await this.#mustFollow(records);
-    const chapter = await this.#write(from, to, records, times);
+    if (this.openedAt > from) await mustFollow(this.archive, this.slot, records);
+    const chapter = await writeChapter(this.archive, { slot: this.slot, from, to, records, times });
     this.#chapters = [...this.#chapters, chapter];
     this.#archivedTo = to;
     const isAll = to >= this.#learnedTo;
@@ -192,41 +172,6 @@ export class ArchivingSlot {
     this.#pendingBytes = isAll ? 0 : Math.max(0, this.#pendingBytes - bytes);
     this.#pendingSince = isAll ? Number.POSITIVE_INFINITY : since;
     return { records: records.length, storedBytes: chapter.listed.bytes };
-  }
-
-  /**
-   * The log begins behind the archive's end. Mostly other slots' records lie between; whether something of this one was lost
-   * there, the versions tell.
-   */
-  async #mustFollow(records: readonly LogRecord[]): Promise<void> {
-    const reader = new ArchiveReader(this.archive);
-    const seen = new Set<string>();
-    for (const { stream, version } of records) {
-      if (seen.has(streamKey(stream))) continue;
-      seen.add(streamKey(stream));
-      if (version === 1) continue;
-      const before = (version - 1) as Version;
-      if ((await reader.stream(stream, before, 1, version)).records.length === 0)
-        throw new ArchiveConflictError(
-          `stream ${streamKey(stream)} begins at version ${version} in the log, and the archive lacks version ${before}: restore the objects of slot ${this.slot} from a copy`,
-        );
-    }
-  }
-
-  async #write(
-    from: Position,
-    to: Position,
-    records: readonly LogRecord[],
-    times: readonly number[],
-  ): Promise<Chapter> {
-    const oldestAt = times.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);
-    const newestAt = times.reduce((most, time) => Math.max(most, time), 0);
-    const { listed, meta } = await archiveRecords(
-      this.archive,
-      { slot: this.slot, from, to, oldestAt, newestAt },
-      records,
-    );
-    return { listed, bytes: meta.recordBytes, newestAt };
   }
 
   /** Lets the log go of the chapters of which every event occurred before `time`, once the archive has proved that it has them. */
@@ -237,85 +182,12 @@ export class ArchivingSlot {
       before = listed.to;
     }
     if (before === undefined || before <= this.#askedTo) return { trimmed: false, mended: 0 };
-    const mended = await this.#prove(before, now);
+    const mended = await new ArchiveProof(this.slot, this.log, this.archive).run(before, now);
     if (mended > 0) return { trimmed: false, mended };
     const kept = await this.log.trim(this.slot, before);
     this.#askedTo = before;
     this.#chapters = this.#chapters.filter(({ listed }) => listed.to > kept);
     return { trimmed: true, mended: 0 };
-  }
-
-  /**
-   * Reads everything that the log still has before `before` from the archive and compares. Resolves with how many objects
-   * were damaged and are written anew; throws {@link ArchiveConflictError} where both are whole and differ.
-   */
-  async #prove(before: Position, now: number): Promise<number> {
-    const { oldest } = await this.log.readSlot(this.slot, 0 as Position, 1);
-    const shelf = await Shelf.list(this.archive, this.slot);
-    let mended = 0;
-    let isDamaged = false;
-    for (let at = oldest; at < before; ) {
-      const listed = shelf.records.find((one) => one.from <= at && at < one.to);
-      if (listed === undefined) {
-        const next = shelf.records.find((one) => one.from > at)?.from ?? before;
-        const to = Math.min(next, before) as Position;
-        const held = await this.#heldByLog(at, to);
-        // Of a damaged object, what the log still has; of one that is missing there may be more than one object takes.
-        if (held.length > 0 && !isDamaged)
-          throw new SlotMovedError(`the archive lacks positions ${at} to ${to} of slot ${this.slot}`);
-        if (held.length > 0) {
-          await this.#write(at, to, held, timesOf(held, now));
-          mended++;
-        }
-        at = to;
-      } else if (await this.#isProved(listed, at, oldest)) at = listed.to;
-      else {
-        shelf.setAside(listed.object, 'it is damaged');
-        isDamaged = true;
-        if (oldest <= listed.from) {
-          const held = await this.#heldByLog(listed.from, listed.to);
-          await this.#write(listed.from, listed.to, held, timesOf(held, now));
-          mended++;
-          at = listed.to;
-        } else if (!holds(shelf, listed.from, oldest))
-          throw new ArchiveConflictError(
-            `archive object ${listed.object} is damaged, and the log has let go of a part of it: restore the object from a copy`,
-          );
-      }
-    }
-    return mended;
-  }
-
-  /** Whether the object can be read whole and has from `at` on what the log has there. */
-  async #isProved(listed: Listed, at: Position, oldest: Position): Promise<boolean> {
-    let archived: readonly LogRecord[];
-    try {
-      archived = (await readObject(this.archive, listed.object)).filter((one) => one.position >= at);
-    } catch (error) {
-      if (!(error instanceof ObjectDamagedError)) throw error;
-      return false;
-    }
-    const held = await this.#heldByLog(at, listed.to);
-    const isSame =
-      held.length === archived.length && held.every((one, i) => isSameRecord(one, archived[i] as LogRecord));
-    if (isSame) return true;
-    if ((await this.log.readSlot(this.slot, 0 as Position, 1)).oldest > oldest)
-      throw new SlotMovedError(`slot ${this.slot} was trimmed by somebody else while it was compared`);
-    throw new ArchiveConflictError(
-      `archive object ${listed.object} is not what the log has from position ${at} on: nothing of slot ${this.slot} is trimmed`,
-    );
-  }
-
-  /** The log's records at positions [from, to). */
-  async #heldByLog(from: number, to: number): Promise<LogRecord[]> {
-    const records: LogRecord[] = [];
-    for (let next = from as Position; next < to; ) {
-      const page = await this.log.readSlot(this.slot, next, pageBytes);
-      for (const record of page.records) if (record.position < to) records.push(record);
-      if (page.next === page.end || page.next <= next) break;
-      next = page.next;
-    }
-    return records;
   }
 
   #mustNotHaveMoved(oldest: Position): void {
@@ -326,52 +198,21 @@ export class ArchivingSlot {
   }
 }
 
-/** When the record's last event occurred, not later than `now`. What cannot be read counts as of the time before it. */
-function timeOf(record: LogRecord, before: number, now: number): number {
-  try {
-    const last = splitRecord(record.bytes).events.at(-1);
-    return last === undefined ? before : Math.min(now, Envelope.decode(last).occurredAt);
-  } catch {
-    // It is archived as it is.
-    return before;
-  }
-}
-
-function timesOf(records: readonly LogRecord[], now: number): number[] {
-  let time = 0;
-  return records.map((record) => {
-    time = timeOf(record, time, now);
-    return time;
-  });
-}
-
-/** Whether sound objects hold all of [from, to). */
-function holds(shelf: Shelf, from: Position, to: Position): boolean {
-  let at: number = from;
-  for (const listed of shelf.records) if (listed.from <= at) at = Math.max(at, listed.to);
-  return at >= to;
-}
-
-async function lastRecord(archive: Archive, listed: Listed): Promise<LogRecord | undefined> {
-  try {
-    const { blocks } = await readFooter(archive, listed);
-    const place = blocks.at(-1) as BlockPlace;
-    const packed = await archive.get(listed.object, { offset: place.offset, length: place.packed });
-    return (await openBlock(packed ?? Buffer.alloc(0), place, listed.object)).at(-1);
-  } catch (error) {
-    if (!(error instanceof ObjectDamagedError)) throw error;
-    // Found again, and mended, before anything of it may leave the log.
-    return undefined;
-  }
-}
-
-async function chapterOf(archive: Archive, listed: Listed): Promise<Chapter> {
-  try {
-    const { meta } = await readFooter(archive, listed);
-    return { listed, bytes: meta.recordBytes, newestAt: meta.newestAt };
-  } catch (error) {
-    if (!(error instanceof ObjectDamagedError)) throw error;
-    // As if it were old: it is looked at, and mended, before anything of it may leave the log.
-    return { listed, bytes: 0, newestAt: 0 };
+/**
+ * The log begins behind the archive's end. Mostly other slots' records lie between; whether something of this one was lost
+ * there, the versions tell.
+ */
+async function mustFollow(archive: Archive, slot: Slot, records: readonly LogRecord[]): Promise<void> {
+  const reader = new ArchiveReader(archive);
+  const seen = new Set<string>();
+  for (const { stream, version } of records) {
+    if (seen.has(streamKey(stream))) continue;
+    seen.add(streamKey(stream));
+    if (version === 1) continue;
+    const before = (version - 1) as Version;
+    if ((await reader.stream(stream, before, 1, version)).records.length === 0)
+      throw new ArchiveConflictError(
+        `stream ${streamKey(stream)} begins at version ${version} in the log, and the archive lacks version ${before}: restore the objects of slot ${slot} from a copy`,
+      );
   }
 }

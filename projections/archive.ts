@@ -4,8 +4,9 @@ import type { Timers } from '../runtime/kernel/timer.ts';
 import { type Archive, ArchiveUnavailableError } from '../runtime/log/archive/archive.ts';
 import { writeCatalogs } from '../runtime/log/archive/archiving.ts';
 import { type EventLog, LogDamagedError, LogUnavailableError } from '../runtime/log/event-log.ts';
+import { ArchiveConflictError, SlotMovedError } from './archive-fault.ts';
 import type { ArchiveMetrics } from './archive-metrics.ts';
-import { ArchiveConflictError, ArchivingSlot, SlotMovedError } from './archive-slot.ts';
+import { ArchivingSlot } from './archive-slot.ts';
 import type { Journal } from './journal.ts';
 import { Rest } from './rest.ts';
 

@@ -13,8 +13,8 @@ const connectMs = 3_000;
 /** For the server, and a little longer for us: a stopped server does not watch its own limit. */
 const statementMs = 20_000;
 const answerMs = 25_000;
-/** A transaction whose client is gone or stopped holds its locks no longer than that. */
-const idleTransactionMs = 5_000;
+/** What a process holds in the server (a transaction's locks, its slots) is free when it has not moved for so long. */
+export const silentMsDefault = 10_000;
 
 export interface Answer {
   readonly rows: readonly Readonly<Record<string, unknown>>[];
@@ -24,6 +24,7 @@ export interface Answer {
 
 export interface ConnectionOptions {
   readonly url: string;
+  readonly silentMs?: number;
   /** For `LISTEN`. */
   readonly notified?: (channel: string, payload: string) => void;
 }
@@ -40,7 +41,10 @@ export class Connection {
   /** Resolves when the connection is over, however it ended. */
   readonly ended: Promise<void>;
 
-  private constructor(client: pg.Client) {
+  private constructor(
+    client: pg.Client,
+    readonly silentMs: number,
+  ) {
     this.#client = client;
     this.ended = new Promise((resolve) => {
       client.on('error', (error) => {
@@ -53,7 +57,7 @@ export class Connection {
     });
   }
 
-  static async open({ url, notified }: ConnectionOptions): Promise<Connection> {
+  static async open({ url, notified, silentMs = silentMsDefault }: ConnectionOptions): Promise<Connection> {
     const client = new pg.Client({
       connectionString: url,
       types,
@@ -63,13 +67,13 @@ export class Connection {
       connectionTimeoutMillis: connectMs,
       query_timeout: answerMs,
     } as pg.ClientConfig);
-    const connection = new Connection(client);
+    const connection = new Connection(client, silentMs);
     if (notified !== undefined) client.on('notification', ({ channel, payload }) => notified(channel, payload ?? ''));
     try {
       await client.connect();
       await connection.run([
         { text: `SET statement_timeout = ${statementMs}`, values: [] },
-        { text: `SET idle_in_transaction_session_timeout = ${idleTransactionMs}`, values: [] },
+        { text: `SET idle_in_transaction_session_timeout = ${silentMs}`, values: [] },
       ]);
     } catch (error) {
       connection.close();

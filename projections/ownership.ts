@@ -20,8 +20,6 @@ export const newsChannel = 'hunt_projection';
 const roundMs = 1_000;
 /** While others still hold what is to be this projector's share. */
 const wantingRoundMs = 200;
-/** A projector that does not move for so long is as good as dead. */
-const silentMs = 5_000;
 const retryFirstMs = 100;
 const retryMaxMs = 2_000;
 /** Locks of projectors stand above those of slots and of the schema. */
@@ -119,7 +117,7 @@ export class Ownership {
         { text: 'SELECT pg_advisory_lock($1, $2)', values: [lockClass, this.#lock] },
       ]);
       // Where the server cannot do that, a stopped projector keeps its slots.
-      await idleAtMost(connection, silentMs);
+      await idleAtMost(connection, connection.silentMs);
     } catch (error) {
       connection.close();
       throw error;

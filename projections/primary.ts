@@ -27,7 +27,10 @@ export class Primary {
   readonly #urls: readonly string[];
   #timeline = 0;
 
-  constructor(urls: readonly string[]) {
+  constructor(
+    urls: readonly string[],
+    readonly silentMs?: number,
+  ) {
     if (urls.length === 0) throw new Error('no address of a PostgreSQL server is given');
     this.#urls = urls;
   }
@@ -43,7 +46,11 @@ export class Primary {
   }
 
   async #find(options: Omit<ConnectionOptions, 'url'>, alsoStandby: boolean): Promise<Found> {
-    const asked = await Promise.allSettled(this.#urls.map((url) => ask({ ...options, url })));
+    const asked = await Promise.allSettled(
+      this.#urls.map((url) =>
+        ask({ ...options, url, ...(this.silentMs === undefined ? {} : { silentMs: this.silentMs }) }),
+      ),
+    );
     const found = asked.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
     const writable = found.filter(({ standby, timeline }) => !standby && timeline >= this.#timeline);
     const best =

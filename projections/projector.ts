@@ -43,6 +43,8 @@ export interface ProjectorOptions {
   readonly journal: Journal;
   /** Slots that are written at the same time, each on a connection of its own. */
   readonly lanes?: number;
+  /** A projector that does not move for so long is as good as dead: the server takes its slots away. */
+  readonly silentMs?: number;
 }
 
 export const lanesDefault = 4;
@@ -100,7 +102,7 @@ export class Projector {
     const { timers, random, clock } = options;
     const journal = calmJournal(options.journal, clock);
     this.#options = { ...options, journal };
-    this.#primary = new Primary(options.pgUrls);
+    this.#primary = new Primary(options.pgUrls, options.silentMs);
     this.#newsRest = new Rest(timers);
     this.#catalog = new CatalogWriter({
       primary: this.#primary,

@@ -29,13 +29,12 @@ export interface SchemaOptions {
 /** The first of the two numbers of every advisory lock of ours: "HUNT". */
 export const lockClass = 0x48_55_4e_54;
 const schemaLock = 1_000;
-/** A process that is stopped while it holds the lock loses it after so long. */
-const lockIdleMs = 5_000;
 /** For another process that migrates, and for distributing tables. */
 const patientMs = 180_000;
 
 export async function ensureSchema(connection: Connection, options: SchemaOptions = {}): Promise<Schema> {
-  await idleAtMost(connection, lockIdleMs);
+  // A process that is stopped while it holds the lock, loses it.
+  await idleAtMost(connection, connection.silentMs);
   await limitStatements(connection, 0);
   await connection.one(
     { text: 'SELECT pg_advisory_lock($1, $2)', values: [lockClass, schemaLock] },
