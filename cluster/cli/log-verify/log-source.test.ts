@@ -1,6 +1,6 @@
 /** Log and archive judged as one history, on a log that serves and on the segments of one that does not. */
 import assert from 'node:assert/strict';
-import { mkdtemp, open as openFile, rm } from 'node:fs/promises';
+import { mkdtemp, open as openFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Event } from '../../../proto/generated/hunt/v1/event.ts';
@@ -11,9 +11,11 @@ import { archiveRecords, readObject, writeCatalogs } from '../../../runtime/log/
 import { catalogFanIn } from '../../../runtime/log/archive/catalog.ts';
 import { FolderArchive } from '../../../runtime/log/archive/folder-archive.ts';
 import { parseName } from '../../../runtime/log/archive/object-name.ts';
-import { freshStream, version } from '../../../runtime/log/contract-fixture.ts';
+import { eventually, freshStream, version } from '../../../runtime/log/contract-fixture.ts';
 import type { EmbeddedLog } from '../../../runtime/log/embedded/client.ts';
 import { LogProcess } from '../../../runtime/log/embedded/log-process.ts';
+import { segmentOf } from '../../../runtime/log/embedded/record.ts';
+import { segmentName } from '../../../runtime/log/embedded/segments.ts';
 import type { LogRecord } from '../../../runtime/log/event-log.ts';
 import type { AuditReport } from './log-audit.ts';
 import { auditLive, auditSegments } from './log-source.ts';
@@ -65,6 +67,10 @@ describe('log verify on log and archive', () => {
     }
     const { oldest } = await client.read(streams[0] as StreamId, version(1));
     assert.ok(oldest > 70 && oldest < 101, `the log begins at ${oldest}, within what is archived`);
+    const first = segmentName(segmentOf(positions[oldest - 1] as Position));
+    await eventually('the segments before to be removed', async () =>
+      (await readdir(join(log.dir, 'segments'))).every((name) => !name.endsWith('.seg') || name >= first),
+    );
   });
   afterEach(async () => {
     await client.close();

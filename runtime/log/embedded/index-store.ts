@@ -93,7 +93,7 @@ export class IndexStore {
     for (let i = 0; i < streams.length; i += sliceStreams) {
       const slice = streams.slice(i, i + sliceStreams);
       await this.#between(() => {
-        for (const { kind, id } of slice) this.streams.prune(kind, id, below);
+        for (const { kind, id } of slice) this.streams.stored.prune(kind, id, below);
       });
     }
     await this.#between(() => {
@@ -106,7 +106,7 @@ export class IndexStore {
     heads: readonly { readonly kind: string; readonly id: number; readonly head: number }[],
   ): Promise<void> {
     await this.#between(() => {
-      for (const { kind, id, head } of heads) this.streams.restore(kind, id, head);
+      for (const { kind, id, head } of heads) this.streams.stored.restore(kind, id, head);
     });
   }
 

@@ -7,10 +7,9 @@ import { slotOf } from '../../../proto/ids.ts';
 import { LogDamagedError } from '../event-log.ts';
 import { type Run, runLengthMax } from './slot-index.ts';
 import type { Table } from './store.ts';
+import { blockHeaderBytes, blockKey, blockRunBytes as runBytes, StreamBlocks } from './stream-blocks.ts';
 
 const blockRunsMax = 128;
-const blockHeaderBytes = 16;
-const runBytes = 16;
 
 /** Whoever is sent a stream's records; see feed-link.ts. */
 export interface FeedTarget {
@@ -53,21 +52,6 @@ export class StreamEntry {
   }
 }
 
-/** Position of a block's first (0) or last (-1) run; 0 for a block that holds the head alone. */
-function positionIn(block: Buffer, run: 0 | -1): number {
-  if (block.length === blockHeaderBytes) return 0;
-  return block.readDoubleLE((run === 0 ? blockHeaderBytes : block.length - runBytes) + 8);
-}
-
-function blockKey(kind: string, id: number, version: number): Buffer {
-  const key = Buffer.allocUnsafe(17 + kind.length);
-  key[0] = kind.length;
-  key.write(kind, 1, 'latin1');
-  key.writeDoubleBE(id, 1 + kind.length);
-  key.writeDoubleBE(version, 9 + kind.length);
-  return key;
-}
-
 export class StreamIndex {
   readonly #kinds = new Map<string, Map<number, StreamEntry>>();
   #size = 0;
@@ -75,10 +59,14 @@ export class StreamIndex {
   /** Records that LMDB does not have yet: bounds memory and the scan at the next start. */
   unindexed = 0;
 
+  readonly stored: StreamBlocks;
+
   constructor(
     private readonly blocks: Table,
     private readonly streamsMax: number,
-  ) {}
+  ) {
+    this.stored = new StreamBlocks(blocks);
+  }
 
   get size(): number {
     return this.#size;
@@ -102,16 +90,11 @@ export class StreamIndex {
 
   #load(kind: string, id: number): StreamEntry {
     const entry = new StreamEntry(kind, id);
-    const last = {
-      start: blockKey(kind, id, Number.MAX_SAFE_INTEGER),
-      end: blockKey(kind, id, 0),
-      reverse: true,
-      limit: 1,
-    };
-    for (const { key, value } of this.blocks.getRange(last)) {
-      entry.head = entry.committed = value.readDoubleLE(0);
-      entry.lastPosition = value.readDoubleLE(8);
-      entry.tailBlock = key.readDoubleBE(key.length - 8);
+    const newest = this.stored.at(kind, id, Number.MAX_SAFE_INTEGER);
+    if (newest !== undefined) {
+      entry.head = entry.committed = newest.value.readDoubleLE(0);
+      entry.lastPosition = newest.value.readDoubleLE(8);
+      entry.tailBlock = newest.version;
     }
     return entry;
   }
@@ -139,60 +122,14 @@ export class StreamIndex {
   }
 
   #firstRun(entry: StreamEntry, below: number): { version: number; position: number } | undefined {
-    if (entry.tailBlock > 0) {
-      const { kind, id } = entry;
-      // The lowest block that begins at or behind `below` lies in [low, high]; what it holds before that, its neighbour holds.
-      let low = 1;
-      let high = entry.tailBlock + 1;
-      while (low < high) {
-        const middle = Math.floor((low + high) / 2);
-        const block = this.#blockAt(kind, id, middle);
-        if (block !== undefined && positionIn(block.value, 0) >= below) high = block.version;
-        else low = middle + 1;
-      }
-      for (const start of [low - 1, low]) {
-        const block = this.#blockAt(kind, id, start);
-        for (let i = blockHeaderBytes; block !== undefined && i < block.value.length; i += runBytes) {
-          const position = block.value.readDoubleLE(i + 8);
-          if (position >= below) return { version: block.version + block.value.readUInt32LE(i), position };
-        }
-      }
-    }
+    const stored = this.stored.firstBehind(entry.kind, entry.id, entry.tailBlock, below);
+    if (stored !== undefined) return stored;
     for (const runs of [entry.flushing, entry.runs]) {
       for (let i = 0; runs !== undefined && i < runs.length; i += 3) {
         if ((runs[i + 1] as number) >= below) return { version: runs[i] as number, position: runs[i + 1] as number };
       }
     }
     return undefined;
-  }
-
-  /** The newest block that begins at or before `version`. */
-  #blockAt(kind: string, id: number, version: number): { version: number; value: Buffer } | undefined {
-    const range = { start: blockKey(kind, id, version), end: blockKey(kind, id, 0), reverse: true, limit: 1 };
-    for (const { key, value } of this.blocks.getRange(range))
-      return { version: key.readDoubleBE(key.length - 8), value };
-    return undefined;
-  }
-
-  /** Lets go of the blocks of which everything lies before `below`; the newest keeps the head. Called inside a batch. */
-  prune(kind: string, id: number, below: number): void {
-    let before: { readonly key: Buffer; readonly value: Buffer } | undefined;
-    const range = { start: blockKey(kind, id, 0), end: blockKey(kind, id, Number.MAX_SAFE_INTEGER) };
-    for (const { key, value } of this.blocks.getRange(range)) {
-      if (before !== undefined) void this.blocks.remove(before.key);
-      before = positionIn(value, -1) < below ? { key, value } : undefined;
-      if (before === undefined) return;
-    }
-    if (before !== undefined && before.value.length > blockHeaderBytes)
-      void this.blocks.put(before.key, Buffer.from(before.value.subarray(0, blockHeaderBytes)));
-  }
-
-  /** The head of a stream of which nothing else is left; one that is known to be further is kept. Called inside a batch. */
-  restore(kind: string, id: number, head: number): void {
-    if (this.#load(kind, id).committed >= head) return;
-    const block = Buffer.alloc(blockHeaderBytes);
-    block.writeDoubleLE(head, 0);
-    void this.blocks.put(blockKey(kind, id, head), block);
   }
 
   /** A committed record. `boundary`: the position up to which a flush is under way; no run may cross it. */
