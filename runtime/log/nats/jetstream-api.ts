@@ -14,10 +14,16 @@ export interface StreamInfo {
   readonly state: StreamState;
 }
 
+interface AccountLimits {
+  /** -1: without limit. */
+  readonly max_storage: number;
+  readonly max_streams: number;
+}
+
 export interface AccountInfo {
-  readonly storage: number;
-  readonly streams: number;
-  readonly limits: { readonly max_storage: number; readonly max_streams: number };
+  readonly limits: AccountLimits;
+  /** Limits by number of replicas (`R1`, `R3`), where the account has them instead. */
+  readonly tiers?: Readonly<Record<string, { readonly limits: AccountLimits }>>;
 }
 
 /** Purging and creating may move files. */

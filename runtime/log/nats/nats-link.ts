@@ -15,9 +15,9 @@ import { LogUnavailableError } from '../event-log.ts';
 const backOffFirstMs = 20;
 const backOffMaxMs = 1_000;
 const dialMaxMs = 2_000;
-const tickMs = 100;
+const tickMs = 250;
 /** The server is asked for a sign of life every so many ticks. */
-const beatTicks = 5;
+const beatTicks = 2;
 /** More than a sign of life takes to come round. */
 const heardMs = 1_500;
 /** Nothing heard for this long although asked: the link is given up and dialled again. */

@@ -160,6 +160,7 @@ export class NatsLog implements EventLog, Feed, PageStore {
   readonly #feed: NatsFeed;
   readonly #pages: NatsPageStore;
   #ready: Promise<void>;
+  #resumption = 0;
 
   constructor(
     private readonly line: Line,
@@ -199,13 +200,14 @@ export class NatsLog implements EventLog, Feed, PageStore {
     });
   }
 
-  /** Appends go on when the takes that were missed are known. */
+  /** Appends go on when the takes that were missed are known; what was asked before another break does not tell. */
   async #resume(): Promise<void> {
     const { link } = this.line;
-    while (link.isUp) {
+    const own = ++this.#resumption;
+    while (link.isUp && own === this.#resumption) {
       try {
         await this.#takes.refresh();
-        if (link.isUp) this.#lane.open();
+        if (link.isUp && own === this.#resumption) this.#lane.open();
         return;
       } catch {
         await new Promise<void>((resolve) => this.common.timers.after(retryMs, resolve));

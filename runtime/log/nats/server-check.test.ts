@@ -4,7 +4,7 @@ import { judgeServer, type ServerFacts } from './server-check.ts';
 const good: ServerFacts = {
   version: '2.9.10',
   payloadBytesMax: 1024 * 1024,
-  account: { storage: 0, streams: 0, limits: { max_storage: -1, max_streams: -1 } },
+  account: { limits: { max_storage: -1, max_streams: -1 } },
 };
 const faultsOf = (facts: Partial<ServerFacts>, options = {}): readonly string[] =>
   judgeServer({ ...good, ...facts }, options).faults;
@@ -34,9 +34,13 @@ describe('the check of a NATS server', () => {
     );
     assert.match(faultsOf({}, { replicas: 2 }).join(), /2 replicas: JetStream needs 1, 3 or 5/);
     const limits = { max_storage: 1000, max_streams: 2 };
-    const faults = faultsOf({ account: { storage: 0, streams: 0, limits } }, { logBytesMax: 1000, pageBytesMax: 500 });
+    const faults = faultsOf({ account: { limits } }, { logBytesMax: 1000, pageBytesMax: 500 });
     assert.match(faults[0] ?? '', /may store 1000 bytes .* reserve 4195804/);
     assert.match(faults[1] ?? '', /may have 2 streams/);
+    const tiers = { R1: { limits: { max_storage: -1, max_streams: -1 } } };
+    const tiered = { limits: { max_storage: 0, max_streams: 0 }, tiers };
+    assert.deepEqual(faultsOf({ account: tiered }), []);
+    assert.match(faultsOf({ account: tiered, version: '2.11.0' }, { replicas: 3 })[0] ?? '', /may store 0 bytes/);
   });
 
   it('says what the files on disk are worth', () => {

@@ -47,7 +47,8 @@ export function judgeServer(facts: ServerFacts, options: StreamOptions): ServerJ
     );
   else {
     const wanted = (logBytesMax + pageBytesMax + slotBytesMax) * replicas;
-    const { max_storage: most, max_streams: streams } = account.limits;
+    const limits = account.tiers === undefined ? account.limits : account.tiers[`R${replicas}`]?.limits;
+    const { max_storage: most = 0, max_streams: streams = 0 } = limits ?? {};
     if (most >= 0 && most < wanted)
       faults.push(
         `the account may store ${most} bytes in JetStream: the three streams of this cluster reserve ${wanted}`,
