@@ -14,8 +14,10 @@ import type { Timers } from '../../kernel/timer.ts';
 const retryMs = 50;
 
 export interface Lock {
-  /** The machine was restarted since the folder was last locked: what was not synced may be gone. */
+  /** The machine was restarted since the folder was last served: what was not synced may be gone. */
   readonly rebooted: boolean;
+  /** Says that what a restart left was seen to. Until then every start is told of the restart, also after one that was killed. */
+  recovered(): void;
   release(): Promise<void>;
 }
 
@@ -83,11 +85,18 @@ export async function lockFolder(folder: string, clock: Clock, timers: Timers, p
   }
   const before = readOwner(path);
   const boot = bootId();
-  writeFileSync(path, JSON.stringify({ pid: process.pid, boot } satisfies Owner));
+  const rebooted = before !== undefined && before.boot !== boot;
+  const write = (owner: Owner): void => writeFileSync(path, JSON.stringify(owner));
+  let isRecovered = !rebooted;
+  write({ pid: process.pid, boot: before?.boot ?? boot });
   return {
-    rebooted: before !== undefined && before.boot !== boot,
+    rebooted,
+    recovered() {
+      isRecovered = true;
+      write({ pid: process.pid, boot });
+    },
     async release() {
-      await rm(path, { force: true });
+      if (isRecovered) await rm(path, { force: true });
       if (server !== undefined) await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -150,6 +150,7 @@ export class EmbeddedLogServer {
       const cache = new TailCache(options.tailCacheBytes ?? tailCacheBytesMax);
       const server = new EmbeddedLogServer(options, lock, segments, index, pages, cache);
       await server.#recover(lossy);
+      lock.recovered();
       await server.#listen();
       logger.info({ dir, sync: options.sync, end: server.#lane.end }, 'the log serves');
       return server;
