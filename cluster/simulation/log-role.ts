@@ -30,8 +30,7 @@ export async function runLog(
   logger: LogLogger,
 ): Promise<EmbeddedLogServer> {
   const { clock, timers } = process;
-  const rebooted = machine.rebooted;
-  machine.rebooted = false;
+  const { rebooted } = machine;
   return await EmbeddedLogServer.start({
     dir: logFolder,
     socketPath: logAddr,
@@ -41,7 +40,16 @@ export async function runLog(
     disk: machine.disk.of(process),
     sockets: network.socketsOf(process),
     // The kernel lets one process hold a folder and takes it back at its death, which the supervisor waits for.
-    place: { ...machine.stores.of(process), lock: async () => ({ rebooted, release: async () => undefined }) },
+    place: {
+      ...machine.stores.of(process),
+      lock: async () => ({
+        rebooted,
+        recovered: () => {
+          machine.rebooted = false;
+        },
+        release: async () => undefined,
+      }),
+    },
     ...manners,
   });
 }

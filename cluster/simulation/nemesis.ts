@@ -12,6 +12,8 @@ type AnyProcess = Supervised<unknown>;
 
 export class Nemesis {
   readonly fired = new Map<FaultName, number>();
+  /** A log that was told not to sync lost power: what it acknowledged shortly before may be gone, and only that. */
+  hasLostData = false;
   #isActive = true;
   /** How to undo what is broken at present. */
   readonly #broken = new Set<() => void>();
@@ -139,20 +141,29 @@ export class Nemesis {
     return `${one.name}${this.#for(this.chance.pick([400, 1_500, 5_000]), goOn)}`;
   }
 
+  /** Of one machine, or of the one that everything runs on. */
   #losePower(one: AnyProcess): string | undefined {
     const { cluster, chance } = this;
     if (one.process.liveness === 'down') return undefined;
-    one.isHeld = true;
-    cluster.network.fallSilent(one.name);
-    if (one === cluster.log) {
+    // A log that does not sync loses what it had acknowledged: the others on its machine go down with it.
+    const isLossy = cluster.options.log.sync === 'process';
+    const all = isLossy || chance.chance(0.2) ? cluster.all : [one];
+    if (all.includes(cluster.log)) {
       cluster.machine.disk.losePower();
       cluster.machine.stores.losePower();
       cluster.machine.rebooted = true;
+      if (isLossy) this.hasLostData = true;
     }
-    one.die('without power');
-    return `${one.name}${this.#for(chance.pick([500, 3_000]), () => {
-      cluster.network.deny(one.name);
-      one.start();
+    for (const { name } of all) cluster.network.fallSilent(name);
+    for (const each of all) {
+      each.isHeld = true;
+      each.die('without power');
+    }
+    return `${all.map(({ name }) => name).join(' ')}${this.#for(chance.pick([500, 3_000]), () => {
+      for (const each of all) {
+        cluster.network.deny(each.name);
+        each.start();
+      }
     })}`;
   }
 

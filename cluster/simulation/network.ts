@@ -59,9 +59,10 @@ export class Network {
   }
 
   socketsOf(process: SimProcess): Sockets {
+    const { life } = process;
     return {
-      connect: (addr) => this.#connect(process, addr),
-      listen: (addr, accept) => this.#listen(process, addr, accept),
+      connect: (addr) => this.#connect(process, life, addr),
+      listen: (addr, accept) => this.#listen(process, life, addr, accept),
     };
   }
 
@@ -147,38 +148,35 @@ export class Network {
     };
   }
 
-  #listen(process: SimProcess, addr: string, accept: (socket: Duplex) => void): Promise<Listening> {
+  #listen(process: SimProcess, life: number, addr: string, accept: (socket: Duplex) => void): Promise<Listening> {
     return new Promise((resolve, reject) => {
-      process.later(this.chance.within(50, 300), 'listen', () => {
+      const listen = (): void => {
         const present = this.#listeners.get(addr);
-        if (present !== undefined && present.process.life === present.life && present.process.liveness !== 'down') {
+        if (present !== undefined) {
           reject(Object.assign(new Error(`${addr} is in use`), { code: 'EADDRINUSE' }));
           return;
         }
-        const listener = { process, life: process.life, accept };
+        const listener = { process, life, accept };
         this.#listeners.set(addr, listener);
         const forget = (): void => {
           if (this.#listeners.get(addr) === listener) this.#listeners.delete(addr);
         };
         process.onDeath(forget);
-        resolve({
-          port: undefined,
-          close: async () => forget(),
-        });
-      });
+        resolve({ port: undefined, close: async () => forget() });
+      };
+      process.later(this.chance.within(50, 300), 'listen', listen, life);
     });
   }
 
-  #connect(process: SimProcess, addr: string): SimSocket {
-    const client = new SimSocket(process, addr);
+  #connect(process: SimProcess, life: number, addr: string): SimSocket {
+    const client = new SimSocket(process, life, addr);
     this.#knock(client, addr, synTriesMax);
     return client;
   }
 
   /** One try to open the connection; the kernels do this, whether or not the processes run. */
   #knock(client: SimSocket, addr: string, tries: number): void {
-    const { process } = client;
-    const { life } = process;
+    const { process, life } = client;
     const here = process.name;
     const listener = this.#listeners.get(addr);
     const there = listener?.process.name ?? addr;
@@ -194,7 +192,10 @@ export class Network {
       const present = this.#listeners.get(addr);
       if (listener !== undefined && (this.#isCut(here, there) || this.#isCut(there, here))) {
         if (tries <= 1) fail('ETIMEDOUT');
-        else this.schedule.after(synEveryUs, 'net syn again', () => this.#knock(client, addr, tries - 1));
+        else
+          this.schedule.after(synEveryUs, 'net syn again', () => {
+            if (!client.destroyed && process.life === life) this.#knock(client, addr, tries - 1);
+          });
       } else if (present === undefined) fail('ECONNREFUSED');
       else this.#establish(client, present);
     });
@@ -204,7 +205,7 @@ export class Network {
     const { process } = listener;
     const here = client.process.name;
     const there = process.name;
-    const server = new SimSocket(process, here);
+    const server = new SimSocket(process, listener.life, here);
     const up = new Flow(client.process, client.life, server, this.#way(here, there));
     const down = new Flow(process, server.life, client, this.#way(there, here));
     const connection: Connection = { client, server, up, down };
@@ -221,10 +222,11 @@ export class Network {
         this.#connections.delete(connection);
         for (const stop of unwatch) stop();
       };
-    process.later(0, 'net accept', () => {
+    const accepted = (): void => {
       server.established(down);
       listener.accept(server);
-    });
+    };
+    process.later(0, 'net accept', accepted, listener.life);
     const connected = (): void => {
       if (client.destroyed) {
         up.finish('fin');

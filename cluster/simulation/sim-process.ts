@@ -24,7 +24,8 @@ export class SimProcess implements Owner {
   /** How often it was started: entries of an earlier life are void. */
   life = 0;
   readonly clock: Clock;
-  readonly timers: Timers;
+  /** Of the present life: whoever held those of an earlier one has died with it. */
+  timers: Timers;
   readonly random: Seeded;
   readonly #chance: Seeded;
   #wallAheadMs: number;
@@ -47,10 +48,14 @@ export class SimProcess implements Owner {
       now: () => Math.floor(worldBeganAt + this.#elapsedMs() + this.#wallAheadMs),
       monotonic: () => this.#monotonicAheadMs + this.#elapsedMs(),
     };
-    this.timers = {
-      after: (ms, run) => this.#after(ms, run),
-      every: (ms, run) => this.#every(ms, run),
-      soon: (run) => void this.later(1 + this.#chance.int(turnUs), 'soon', run),
+    this.timers = this.#timersOf(0);
+  }
+
+  #timersOf(life: number): Timers {
+    return {
+      after: (ms, run) => this.#after(ms, run, life),
+      every: (ms, run) => this.#every(ms, run, life),
+      soon: (run) => void this.later(1 + this.#chance.int(turnUs), 'soon', run, life),
     };
   }
 
@@ -63,22 +68,23 @@ export class SimProcess implements Owner {
     return this.schedule.after(us, what, run, this, life);
   }
 
-  #after(ms: number, run: () => void): Cancel {
+  #after(ms: number, run: () => void, life: number): Cancel {
     const us = Math.max(0, ms) * usPerMs + this.#chance.int(timerLagUs);
-    const entry = this.later(us, 'timer', run);
+    const entry = this.later(us, 'timer', run, life);
     return () => {
       entry.isCancelled = true;
     };
   }
 
-  #every(ms: number, run: () => void): Cancel {
+  #every(ms: number, run: () => void, life: number): Cancel {
     let cancel: Cancel;
     let isOver = false;
     const arm = (): void => {
-      cancel = this.#after(ms, () => {
+      const tick = (): void => {
         if (!isOver) arm();
         run();
-      });
+      };
+      cancel = this.#after(ms, tick, life);
     };
     arm();
     return () => {
@@ -96,6 +102,7 @@ export class SimProcess implements Owner {
 
   start(): void {
     this.life++;
+    this.timers = this.#timersOf(this.life);
     this.liveness = 'running';
     this.#kept = [];
   }

@@ -9,8 +9,6 @@ import type { SimProcess } from './sim-process.ts';
 type Done = (error?: Error | null) => void;
 
 export class SimSocket extends Duplex {
-  /** Of its process, when it was made: a later life knows nothing of it. */
-  readonly life: number;
   /** Undefined until the connection stands. */
   #out: Flow | undefined;
   #unsent: { readonly parts: readonly Buffer[]; readonly done: Done } | undefined;
@@ -22,10 +20,11 @@ export class SimSocket extends Duplex {
 
   constructor(
     readonly process: SimProcess,
+    /** Of its process, when it was made: a later life knows nothing of it. */
+    readonly life: number,
     readonly peerName: string,
   ) {
     super({ allowHalfOpen: false, emitClose: true });
-    this.life = process.life;
   }
 
   get remoteAddress(): string {

@@ -14,29 +14,49 @@ import type { SimCluster } from './cluster.ts';
 import type { Evidence, HuntEvidence } from './evidence.ts';
 import type { History, HuntMade } from './history.ts';
 
-export function judgeRun(history: History, evidence: Evidence, cluster: SimCluster, nowMs: number): string[] {
+/** `isLossy`: what was acknowledged may be gone, so that only the log and what is made of it are judged. */
+export function judgeRun(
+  history: History,
+  evidence: Evidence,
+  cluster: SimCluster,
+  nowMs: number,
+  isLossy: boolean,
+): string[] {
   const faults = checkLog(evidence);
   for (const made of history.hunts) {
     const found = evidence.hunts.get(made.hunt);
-    if (found === undefined) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
-    else faults.push(...judgeHunt(history, made, found, cluster, nowMs));
+    if (found !== undefined) {
+      faults.push(...judgeStates(made, found, cluster, nowMs, isLossy ? [] : history.seen));
+      if (!isLossy) faults.push(...judgeClients(history, made, found));
+    } else if (!isLossy) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
   }
   return faults;
 }
 
-function judgeHunt(
-  history: History,
+const ofHunt = <T extends { readonly hunt: number }>(all: readonly T[], hunt: number): T[] =>
+  all.filter((one) => one.hunt === hunt);
+
+/** What clients were told, by the log. */
+function judgeClients(history: History, { hunt, rules }: HuntMade, found: HuntEvidence): string[] {
+  const commands = ofHunt(history.commands, hunt);
+  const steered = ofHunt(history.steered, hunt);
+  const seen = ofHunt(history.seen, hunt);
+  return [
+    ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), steered),
+    ...checkRecency(hunt, seen, new Told(tellings(commands, steered, seen))),
+    ...ofHunt(history.followed, hunt).flatMap((followed) => checkStream(found, followed, rules.entry === 'solo')),
+  ];
+}
+
+/** The log by itself, and every copy of the state by the log. */
+function judgeStates(
   { hunt, rules }: HuntMade,
   found: HuntEvidence,
   cluster: SimCluster,
   nowMs: number,
+  seen: History['seen'],
 ): string[] {
-  const ofHunt = <T extends { readonly hunt: number }>(all: readonly T[]): T[] =>
-    all.filter((one) => one.hunt === hunt);
-  const commands = ofHunt(history.commands);
-  const steered = ofHunt(history.steered);
-  const seen = ofHunt(history.seen);
-  const comparisons: Comparison[] = [...comparisonsOf(seen), ...storedPages(found)];
+  const comparisons: Comparison[] = [...comparisonsOf(ofHunt(seen, hunt)), ...storedPages(found)];
   for (const { name, running } of cluster.nodes) {
     const activation = running?.host.find({ kind: 'hunt', id: hunt });
     if (activation?.life.kind === 'active' && activation.flights.size === 0)
@@ -46,11 +66,8 @@ function judgeHunt(
     ...judgeHistory(found.events).map(
       ({ kind, detail, version }) => `hunt ${hunt} at version ${version}: ${kind}: ${detail}`,
     ),
-    ...checkEffects(found, commands, ofHunt(history.conflicts), steered),
     ...checkRules(found, rules),
     ...checkAlarms(found, rules, nowMs),
-    ...checkRecency(hunt, seen, new Told(tellings(commands, steered, seen))),
-    ...ofHunt(history.followed).flatMap((followed) => checkStream(found, followed, rules.entry === 'solo')),
     ...checkBoard(hunt, found, rules.entry),
     ...compareAll(hunt, found.stored, comparisons),
   ];
