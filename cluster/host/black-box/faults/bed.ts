@@ -25,6 +25,8 @@ import { KnownFaults } from './verdict.ts';
 /** From the moment at which everything is there again. */
 const recoverMsMax = 30_000;
 const bellEveryMs = 3_000;
+/** Long: others may use the machine. */
+const readyMs = 90_000;
 /** A dead cache costs a board some time, and no more. */
 const boardMsMax = 3_000;
 const huntEntry = fileURLToPath(new URL('../../../cli/hunt.js', import.meta.url));
@@ -54,7 +56,7 @@ export class FaultBed {
     const servers = await privateServers(profile);
     let cluster: ClusterProcess | undefined;
     try {
-      cluster = await ClusterProcess.start({ nodes: 3, gateways: 2, store: true, env: servers.env });
+      cluster = await ClusterProcess.start({ nodes: 3, gateways: 2, store: true, env: servers.env, readyMs });
       const crowd = await Crowd.gather(cluster, options);
       const bells = await Bells.hang(cluster, bellEveryMs);
       const postgres = profile === 'embedded' ? new OwnPostgres(cluster.dataDir) : servers.postgres;

@@ -28,7 +28,7 @@ export interface Tolerance {
 }
 export const strict: Tolerance = { ratioMax: 1.5, noiseMs: 5, waitMsMax: 1_500 };
 /** Where a whole test run shares the machine. */
-export const lenient: Tolerance = { ratioMax: 4, noiseMs: 50, waitMsMax: 5_000 };
+export const lenient: Tolerance = { ratioMax: 4, noiseMs: 250, waitMsMax: 5_000 };
 
 export const ratioOf = (calm: Latency, during: Latency): number => (calm.p50 === 0 ? 1 : during.p50 / calm.p50);
 

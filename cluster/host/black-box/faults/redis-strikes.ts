@@ -90,7 +90,6 @@ export const redisStrikes: readonly Strike[] = [
   {
     name: "alarms' Redis killed",
     profiles: onServers,
-    brief: ['nats'],
     play: 'unnoticed',
     run: (bed) => killed(bed.servers.alarmRedis, () => bellsWithout(bed)),
     after: (bed) => bed.bells.rungSince(systemClock.now()),

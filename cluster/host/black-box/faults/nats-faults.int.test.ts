@@ -1,0 +1,4 @@
+import { faultSuite } from './fault-suite.ts';
+import { logStrikes } from './log-strikes.ts';
+
+faultSuite('the log', 'nats', logStrikes);

@@ -1,0 +1,4 @@
+import { faultSuite } from './fault-suite.ts';
+import { storeStrikes } from './store-strikes.ts';
+
+faultSuite('the store', 'embedded', storeStrikes, { compareRows: true });
