@@ -28,8 +28,12 @@ export interface AccuserPorts {
 
 interface Saying {
   readonly incarnation: number;
-  againMs: number;
-  notBefore: number;
+  readonly againMs: number;
+  readonly notBefore: number;
+  /** When it was first to be said. */
+  readonly since: number;
+  /** Whether it ever came into the log. */
+  isSaid: boolean;
 }
 
 export class Accuser {
@@ -54,18 +58,42 @@ export class Accuser {
     const now = this.ports.clock.monotonic();
     const said = this.#sayings.get(id);
     if (said?.incarnation === incarnation && now < said.notBefore) return;
-    const againMs =
-      said?.incarnation === incarnation ? Math.min(accuseAgainMsMax, said.againMs * 1.5) : accuseAgainMs + 1;
-    this.#sayings.set(id, { incarnation, againMs, notBefore: now + againMs });
-    this.#say(id, words[symptom], accuse({ id, incarnation, symptom }, this.name));
+    const before = said?.incarnation === incarnation ? said : undefined;
+    const againMs = before === undefined ? accuseAgainMs + 1 : Math.min(accuseAgainMsMax, before.againMs * 1.5);
+    const saying = {
+      incarnation,
+      againMs,
+      notBefore: now + againMs,
+      since: before?.since ?? now,
+      isSaid: before?.isSaid ?? false,
+    };
+    this.#sayings.set(id, saying);
+    this.#say(id, words[symptom], accuse({ id, incarnation, symptom }, this.name), saying);
   }
 
-  #say(id: string, what: string, decide: Parameters<ViewLog['append']>[0]): void {
+  /** For so long nothing of what is wrong with that node could be said, for the view's log is away; 0: it could, or nothing is. */
+  unsaidMs(id: string, incarnation: number): number {
+    const saying = this.#sayings.get(id);
+    if (saying === undefined || saying.isSaid || saying.incarnation !== incarnation) return 0;
+    return this.ports.clock.monotonic() - saying.since;
+  }
+
+  #say(id: string, what: string, decide: Parameters<ViewLog['append']>[0], saying?: Saying): void {
     this.#underWay.add(id);
     this.ports.said?.(id, what);
-    this.ports.viewLog
-      .append(decide, { deadlineMs: sayMsMax, by: this.name, reason: `${id} ${what}` })
-      .catch(() => this.#sayings.delete(id))
-      .finally(() => this.#underWay.delete(id));
+    const over = (isSaid: boolean) => {
+      this.#underWay.delete(id);
+      if (saying === undefined) return;
+      if (isSaid) saying.isSaid = true;
+      // What could not be said is said as soon as that is possible.
+      else if (this.#sayings.get(id) === saying) {
+        const since = saying.isSaid ? this.ports.clock.monotonic() : saying.since;
+        this.#sayings.set(id, { ...saying, isSaid: false, since, notBefore: 0 });
+      }
+    };
+    this.ports.viewLog.append(decide, { deadlineMs: sayMsMax, by: this.name, reason: `${id} ${what}` }).then(
+      () => over(true),
+      () => over(false),
+    );
   }
 }

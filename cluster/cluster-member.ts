@@ -15,6 +15,7 @@ import { Coordinator } from './coordinator.ts';
 import { Handoff } from './handoff.ts';
 import { NeighbourWatch } from './neighbour-watch.ts';
 import { SlotKeeper, type SlotServer } from './slot-keeper.ts';
+import { StandIn } from './stand-in.ts';
 import { isServing, nodeOf } from './view.ts';
 import type { ViewLog } from './view-log.ts';
 
@@ -37,6 +38,8 @@ export interface ClusterMemberPorts {
   readonly newerView: () => void;
   /** A slot is served, so long after nobody did: `reason` is start, failover, or an operation's kind. */
   readonly moved?: (slot: Slot, stallMs: number, reason: string) => void;
+  /** It serves a slot of a dead node that cannot be removed at present. */
+  readonly stoodIn?: (slot: Slot, isFor: string) => void;
   readonly accused?: (id: string, what: string) => void;
   /** A slot could not be taken, or handed over; it is tried again. */
   readonly failed?: (what: 'take' | 'handoff' | 'operation', slot: Slot | undefined, error: unknown) => void;
@@ -50,6 +53,7 @@ export class ClusterMember {
   readonly #arrivals: Arrivals;
   readonly #watch: NeighbourWatch;
   readonly #coordinator: Coordinator;
+  readonly #standIn: StandIn;
   readonly #stopListening: () => void;
   #isOver = false;
 
@@ -102,6 +106,14 @@ export class ClusterMember {
       timers,
       failed: (error) => failed?.('operation', undefined, error),
     });
+    this.#standIn = new StandIn(id, {
+      view: viewLog,
+      server,
+      clock,
+      timers,
+      connect: ports.connect,
+      ...(ports.stoodIn === undefined ? {} : { stoodIn: ports.stoodIn }),
+    });
     const look = () => {
       const me = nodeOf(viewLog.view, id);
       if (this.#isOver || (isServing(me) && me.incarnation === incarnation)) return;
@@ -110,6 +122,15 @@ export class ClusterMember {
     };
     this.#stopListening = viewLog.onChange(look);
     timers.soon(look);
+  }
+
+  /** Something came for a slot that is not served here. */
+  asked(slot: Slot): void {
+    this.#standIn.asked(slot);
+  }
+  /** Slots that it serves for dead nodes which cannot be removed at present. */
+  get standsInFor(): readonly Slot[] {
+    return this.#standIn.slots;
   }
 
   /** Stops watching and coordinating, and gives up every slot in good order. */
@@ -129,6 +150,7 @@ export class ClusterMember {
     this.#stopListening();
     this.#watch.close();
     this.#coordinator.close();
+    this.#standIn.close();
     this.#handoff.close();
     this.#arrivals.close();
   }

@@ -16,6 +16,9 @@ export const accuseAgainMsMax = 60_000;
 export const joinGraceMs = 3_000;
 export const accuserGraceMs = 10_000;
 
+/** When for so long it could not be said that a node is dead (the view's log is away), the next in order may stand in for it. */
+export const unsaidMsMax = 1_500;
+
 /** A node that stopped cleanly and does not come back, one that never came: their slots go to the others. */
 export const leftGraceMs = 2_000;
 export const joiningGraceMs = 15_000;

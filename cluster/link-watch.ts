@@ -38,6 +38,8 @@ export interface LinkWatchPorts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly links: () => readonly LinkHealth[];
+  /** Called after each look. */
+  readonly looked?: () => void;
 }
 
 export class LinkWatch {
@@ -66,6 +68,7 @@ export class LinkWatch {
       if (link.refused && clock.now() - node.since < joinGraceMs) continue;
       accuser.judge(node, symptomOf(link, all, steadyMs));
     }
+    this.ports.looked?.();
   }
 
   close(): void {

@@ -15,6 +15,7 @@ import { WaitingRoom } from '../../gateway/socket/waiting-room.ts';
 import { Accuser } from '../accuser.ts';
 import { LinkWatch } from '../link-watch.ts';
 import { ViewPlacement } from '../placement.ts';
+import { StandInPlacement } from '../stand-in-placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { connectBackend } from './backend.ts';
 import { ClusterControl } from './cluster-desk.ts';
@@ -52,7 +53,16 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const metrics = registerMetrics(registry, { ...viewMetrics, ...liveMetrics });
   metrics.gauge('hunt_view', viewLog.view.number);
   viewLog.onChange((view) => metrics.gauge('hunt_view', view.number));
-  const placement = new ViewPlacement(viewLog);
+  const accuser = new Accuser(name, {
+    viewLog,
+    clock,
+    said: (id, what) => logger.warn({ node: id }, `a node ${what}`),
+  });
+  const placement = new StandInPlacement({
+    view: viewLog,
+    placement: new ViewPlacement(viewLog),
+    unsaidMs: (id, incarnation) => accuser.unsaidMs(id, incarnation),
+  });
   const catchUp = () =>
     viewLog.catchUp().catch((error: unknown) => logger.warn({ err: error }, 'a newer view could not be read'));
   const router = new Router({
@@ -65,12 +75,14 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
     newerView: () => void catchUp(),
     refused: () => linkWatch.look(),
   });
-  const accuser = new Accuser(name, {
-    viewLog,
+  const linkWatch = new LinkWatch({
+    view: viewLog,
+    accuser,
     clock,
-    said: (id, what) => logger.warn({ node: id }, `a node ${what}`),
+    timers,
+    links: () => router.links(),
+    looked: () => placement.look(),
   });
-  const linkWatch = new LinkWatch({ view: viewLog, accuser, clock, timers, links: () => router.links() });
   let listening = false;
   const checks = (): Check[] => [
     { name: 'log', ok: backend.state().up },

@@ -74,6 +74,7 @@ export class NodeIncarnation {
         this.#member?.keeper.lost(slot);
         parts.newerView();
       },
+      onStranger: (slot) => this.#member?.asked(slot),
       onClockJump: async (ms) => {
         logger.warn({ ms }, 'this process was stopped: the view is read again before anything is served');
         await viewLog.catchUp();
@@ -116,6 +117,7 @@ export class NodeIncarnation {
         parts.metrics.observe('hunt_slot_stall_seconds', stallMs / 1_000);
         parts.metrics.count('hunt_slot_moves_total', 1, why);
       },
+      stoodIn: (slot, isFor) => logger.warn({ slot, isFor }, 'stands in for a dead node that cannot be removed'),
       accused: (id, what) => logger.warn({ node: id }, `a node ${what}`),
       failed: (what, slot, error) => {
         logger.warn({ slot, err: error }, `${what} failed and is tried again`);

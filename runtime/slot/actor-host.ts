@@ -41,6 +41,8 @@ export interface ActorHostOptions {
   readonly report?: (instance: string, stream: StreamId, error: unknown) => void;
   /** The log says that a higher epoch has the slot; it was given up already. */
   readonly onFenced?: (slot: Slot, epoch: number) => void;
+  /** Something came for a slot that is not served here; it is answered NOT_OWNER. */
+  readonly onStranger?: (slot: Slot) => void;
   /** The process was stopped for so long: nothing is served until the promise resolves (the view was read again). */
   readonly onClockJump?: (ms: number) => Promise<void>;
   /** Absent: the process's own timer. */
@@ -378,6 +380,7 @@ export class ActorHost {
   #deliver(kind: AnyActorKind, id: number, request: AnyRequest): void {
     const slot = this.#slots.get(slotOf(id));
     if (slot === undefined) {
+      this.options.onStranger?.(slotOf(id));
       request.fail('NOT_OWNER', 'this node does not serve that slot: ask for its owner');
       return;
     }
