@@ -54,6 +54,8 @@ export async function ensureTopic(options: TopicOptions): Promise<void> {
       'min.insync.replicas': replicationFactor > 1 ? '2' : '1',
       'compression.type': 'uncompressed',
       'max.message.bytes': `${messageBytesMax}`,
+      // Kafka refuses what a clock that runs ahead has stamped; nobody asks these stamps.
+      'message.timestamp.type': 'LogAppendTime',
       // Trimmed history is given back to the disk by the segment, and every segment has two index files of full size.
       'segment.bytes': `${64 * 1024 * 1024}`,
       'segment.index.bytes': `${1024 * 1024}`,
