@@ -5,7 +5,7 @@ import { backBehind, encodeRecordHeader } from './record-header.ts';
 import { headOf } from './stored-messages.ts';
 import type { Tip } from './tips.ts';
 
-export interface Append {
+export interface AskedAppend {
   readonly expected: Version;
   readonly count: number;
   /** 0: a stream without an owner, whom nobody fences. */
@@ -17,6 +17,9 @@ export interface Append {
   readonly number: number;
   readonly sinceMs: number;
   readonly resolve: (outcome: AppendOutcome) => void;
+}
+
+export interface Append extends AskedAppend {
   /** Behind what it was sent; undefined for a stream's first record. */
   tip: Tip | undefined;
   /** Where its answer arrives. */
@@ -49,6 +52,18 @@ export class AppendChain {
   }
   get isEmpty(): boolean {
     return this.appends.length === 0;
+  }
+
+  add(asked: AskedAppend): void {
+    this.appends.push({
+      ...asked,
+      tip: undefined,
+      reply: undefined,
+      isUnanswered: false,
+      isMaybeStored: false,
+      trouble: undefined,
+      againMs: 0,
+    });
   }
 
   /** The first has its outcome. */

@@ -14,15 +14,14 @@ import type { Random } from '../../kernel/random.ts';
 import type { Timers } from '../../kernel/timer.ts';
 import type { AppendOutcome, AppendPacing } from '../event-log.ts';
 import { type Append, AppendChain, appendHeader, fits, neverSent, tipAfter } from './append-chain.ts';
+import { askVerdict, type Verdict, type VerdictParts } from './append-verdict.ts';
 import type { Inbox } from './inbox.ts';
-import { type PubAck, refusal, wrongLastSequence } from './jetstream-answer.ts';
+import { appendAnswer } from './jetstream-answer.ts';
 import type { LogGauge } from './log-gauge.ts';
 import type { Names } from './names.ts';
 import type { NatsLink } from './nats-link.ts';
 import { nobodyAnswers } from './requests.ts';
-import type { SlotRegister } from './slot-register.ts';
-import { headOf, recordOf, type StoredMessages, type StoredRecord } from './stored-messages.ts';
-import type { Tip, Tips } from './tips.ts';
+import type { Tip } from './tips.ts';
 
 /** Bytes of appends that are asked but not answered; more are refused as busy. */
 export const appendsUnansweredBytesMax = 32 * 1024 * 1024;
@@ -39,13 +38,10 @@ const sendAgainMs = 2_000;
 /** Nobody listened, or JetStream was not able to at the moment. */
 const sendAgainSoonMs = 100;
 
-export interface AppendLaneParts {
+export interface AppendLaneParts extends VerdictParts {
   readonly link: NatsLink;
   readonly inbox: Inbox;
   readonly names: Names;
-  readonly messages: StoredMessages;
-  readonly takes: SlotRegister;
-  readonly tips: Tips;
   readonly gauge: LogGauge;
   readonly timers: Timers;
   readonly random: Random;
@@ -87,22 +83,6 @@ export class AppendLane implements AppendPacing {
     this.#bytes += bytes.byteLength + overheadBytes;
     const number = ++this.#number;
     return new Promise((resolve) => {
-      const append: Append = {
-        expected,
-        count,
-        epoch,
-        bytes,
-        id: `${this.#id}-${number.toString(36)}`,
-        number,
-        sinceMs: link.awakeMs,
-        resolve,
-        tip: undefined,
-        reply: undefined,
-        isUnanswered: false,
-        isMaybeStored: false,
-        trouble: undefined,
-        againMs: 0,
-      };
       let chain = this.#chains.get(subject);
       if (chain === undefined) {
         chain = new AppendChain(stream, subject, (settled) => this.#settled(settled));
@@ -110,7 +90,8 @@ export class AppendLane implements AppendPacing {
         this.#ready.push(chain);
         this.#runSoon();
       }
-      chain.appends.push(append);
+      const id = `${this.#id}-${number.toString(36)}`;
+      chain.add({ expected, count, epoch, bytes, id, number, sinceMs: link.awakeMs, resolve });
     });
   }
 
@@ -208,56 +189,45 @@ export class AppendLane implements AppendPacing {
   #answered(chain: AppendChain, { data }: Msg): void {
     const { link, tips, gauge } = this.parts;
     const { first } = chain;
+    const answer = appendAnswer(data);
     first.isUnanswered = false;
-    if (data.byteLength === 0) {
-      // This time it was surely not stored.
-      first.trouble = nobodyAnswers(chain.subject, link.server).message;
-      first.againMs = link.awakeMs + sendAgainSoonMs;
-      return;
-    }
-    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
-    const { error, seq = 0 } = JSON.parse(text) as PubAck;
-    if (error === undefined) {
-      tips.saw(chain.subject, tipAfter(first, seq));
-      gauge.appended(first.bytes.byteLength + storedOverheadBytes);
-      this.#land(chain);
-      this.#settle(chain, { kind: 'appended', position: seq as Position });
-    } else if (wrongLastSequence(error)) void this.#look(chain);
-    else {
-      const reason = refusal(error);
-      const message = `JetStream: ${error.description} (${error.err_code})`;
-      if (reason === undefined) {
-        first.isMaybeStored = true;
-        first.trouble = message;
-        first.againMs = link.awakeMs + sendAgainSoonMs;
-      } else if (first.isMaybeStored) void this.#look(chain, { kind: 'refused', reason, message });
-      else {
+    switch (answer.kind) {
+      case 'stored':
+        tips.saw(chain.subject, tipAfter(first, answer.seq));
+        gauge.appended(first.bytes.byteLength + storedOverheadBytes);
         this.#land(chain);
-        this.#settle(chain, { kind: 'refused', reason, message });
-      }
+        this.#settle(chain, { kind: 'appended', position: answer.seq as Position });
+        return;
+      case 'moved':
+        void this.#look(chain);
+        return;
+      case 'refused':
+        if (first.isMaybeStored) {
+          void this.#look(chain, answer);
+          return;
+        }
+        this.#land(chain);
+        this.#settle(chain, answer);
+        return;
+      case 'unheard':
+        first.trouble = nobodyAnswers(chain.subject, link.server).message;
+        break;
+      case 'unsure':
+        first.isMaybeStored = true;
+        first.trouble = answer.message;
+        break;
     }
+    first.againMs = link.awakeMs + sendAgainSoonMs;
   }
 
-  /**
-   * Asks the log where the stream ends, and who may write it: before the first append to a stream, and whenever JetStream
-   * found another sequence than was expected. `otherwise`: what it comes to if the append could still be done.
-   */
+  /** `otherwise`: what it comes to if the append could still be done. */
   async #look(chain: AppendChain, otherwise?: AppendOutcome): Promise<void> {
-    const { messages, takes, tips } = this.parts;
     const { first } = chain;
     this.#land(chain);
     const upto = this.#number;
-    let mine: StoredRecord | undefined;
-    let last: StoredRecord | undefined;
+    let verdict: Verdict;
     try {
-      const [behind, end] = await Promise.all([
-        // What lies behind the expected message is this append, or this append was never stored.
-        first.isMaybeStored ? messages.next(chain.subject, (first.tip?.seq ?? 0) + 1) : undefined,
-        messages.last(chain.subject),
-        first.epoch > 0 ? takes.ask(chain.slot) : 0,
-      ]);
-      mine = behind && recordOf(behind);
-      last = end && recordOf(end);
+      verdict = await askVerdict(this.parts, chain, first);
     } catch (error) {
       if (chain.first !== first) return;
       const { message } = error as Error;
@@ -267,15 +237,11 @@ export class AppendLane implements AppendPacing {
     }
     // Closed meanwhile.
     if (chain.first !== first) return;
-    if (last !== undefined) tips.saw(chain.subject, last);
-    const head = last === undefined ? (0 as Version) : headOf(last);
-    const epoch = Math.max(takes.of(chain.slot), last?.epoch ?? 0);
-    if (first.isMaybeStored && mine?.id === first.id)
-      this.#settle(chain, { kind: 'appended', position: mine.seq as Position });
-    else if (first.epoch > 0 && epoch > first.epoch) this.#settle(chain, { kind: 'fenced', epoch });
-    else if (head !== first.expected) this.#conflict(chain, head, upto);
+    if (verdict.kind === 'conflict') this.#conflict(chain, verdict.head, upto);
+    else if (verdict.kind === 'fenced') this.#settle(chain, verdict);
+    else if (verdict.kind === 'stored') this.#settle(chain, { kind: 'appended', position: verdict.position });
     else if (otherwise !== undefined) this.#settle(chain, otherwise);
-    else this.#fly(chain, last);
+    else this.#fly(chain, verdict.behind);
   }
 
   /** Those that were asked before the log was, are judged with the first. */

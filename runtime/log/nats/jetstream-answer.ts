@@ -58,3 +58,24 @@ export function refusal({ err_code, description }: ApiError): 'full' | 'too_larg
     return 'full';
   return tooLargeCodes.has(err_code) ? 'too_large' : undefined;
 }
+
+/** What the answer to an append comes to. */
+export type AppendAnswer =
+  | { readonly kind: 'stored'; readonly seq: number }
+  /** The stream's last message is another one than was expected. */
+  | { readonly kind: 'moved' }
+  | { readonly kind: 'refused'; readonly reason: 'full' | 'too_large'; readonly message: string }
+  /** Nobody listened: surely not stored, this time. */
+  | { readonly kind: 'unheard' }
+  | { readonly kind: 'unsure'; readonly message: string };
+
+export function appendAnswer(data: Uint8Array): AppendAnswer {
+  if (data.byteLength === 0) return { kind: 'unheard' };
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
+  const { error, seq = 0 } = JSON.parse(text) as PubAck;
+  if (error === undefined) return { kind: 'stored', seq };
+  if (wrongLastSequence(error)) return { kind: 'moved' };
+  const reason = refusal(error);
+  const message = `JetStream: ${error.description} (${error.err_code})`;
+  return reason === undefined ? { kind: 'unsure', message } : { kind: 'refused', reason, message };
+}

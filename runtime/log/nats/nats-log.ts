@@ -21,16 +21,13 @@ import type { Feed, FeedListener, Subscription } from '../feed.ts';
 import type { PageStore, StoredPage } from '../page-store.ts';
 import { AppendLane } from './append-lane.ts';
 import { Consumers } from './consumers.ts';
-import { Inbox } from './inbox.ts';
-import { JetStreamApi } from './jetstream-api.ts';
 import { Landmarks } from './landmarks.ts';
+import { Line } from './line.ts';
 import { LiveTail } from './live-tail.ts';
 import { LogGauge } from './log-gauge.ts';
 import { Names } from './names.ts';
 import { NatsFeed } from './nats-feed.ts';
-import { NatsLink } from './nats-link.ts';
 import { NatsPageStore } from './nats-page-store.ts';
-import { Requests } from './requests.ts';
 import { judgeServer, type ServerJudgement } from './server-check.ts';
 import { SlotReader } from './slot-reader.ts';
 import { SlotRegister } from './slot-register.ts';
@@ -65,7 +62,7 @@ export interface NatsLogOptions extends StreamOptions {
   readonly removeMin?: number;
 }
 
-/** What all connections of a client have in common. */
+/** What all parts of a client have in common. */
 interface Common {
   readonly names: Names;
   readonly clock: Clock;
@@ -75,25 +72,13 @@ interface Common {
   readonly reading: Reading;
 }
 
-/** One connection, and what is asked through it. */
-interface Line {
-  readonly link: NatsLink;
-  readonly inbox: Inbox;
-  readonly requests: Requests;
-  readonly api: JetStreamApi;
-}
-
-async function openLine(options: NatsLogOptions, label: string, common: Common): Promise<Line> {
-  const link = await NatsLink.open({
+const openLine = (options: NatsLogOptions, label: string, common: Common): Promise<Line> =>
+  Line.open({
+    ...common,
     servers: options.servers,
     name: `${options.name ?? 'hunt'}-${label}`,
     connectMs: options.connectMs ?? connectMsDefault,
-    ...common,
   });
-  const inbox = new Inbox(link);
-  const requests = new Requests(link, inbox, common.patienceMs);
-  return { link, inbox, requests, api: new JetStreamApi(requests) };
-}
 
 const commonOf = (options: NatsLogOptions): Common => ({
   names: new Names(options.cluster),
@@ -110,8 +95,7 @@ export async function checkNatsServer(options: NatsLogOptions): Promise<ServerJu
   try {
     return await judge(line, options);
   } finally {
-    line.requests.close();
-    await line.link.close();
+    await line.close();
   }
 }
 
@@ -141,10 +125,7 @@ export async function connectNatsLog(options: NatsLogOptions): Promise<NatsLog> 
     await log.ready();
     return log;
   } catch (error) {
-    for (const { requests, link } of lines) {
-      requests.close();
-      await link.close();
-    }
+    for (const line of lines) await line.close();
     throw error;
   }
 }
@@ -170,7 +151,7 @@ export class NatsLog implements EventLog, Feed, PageStore {
   ) {
     const { names, timers, reading } = common;
     const { link, requests, api } = line;
-    const parts = { ...common, ...line, tips: new Tips(), landmarks: new Landmarks() };
+    const parts = { ...common, link, requests, api, inbox: line.inbox, tips: new Tips(), landmarks: new Landmarks() };
     const messages = new StoredMessages(requests, names.log, reading);
     const registered = new StoredMessages(requests, names.slots, reading);
     const takes = new SlotRegister('take', names, link, requests, registered);
@@ -191,7 +172,13 @@ export class NatsLog implements EventLog, Feed, PageStore {
     });
     this.#feed = new NatsFeed({ ...parts, messages, reader: this.#reader });
     const pageMessages = new StoredMessages(pageLine.requests, names.pages, reading);
-    this.#pages = new NatsPageStore({ ...common, ...pageLine, messages: pageMessages });
+    this.#pages = new NatsPageStore({
+      ...common,
+      link: pageLine.link,
+      requests: pageLine.requests,
+      api: pageLine.api,
+      messages: pageMessages,
+    });
     this.#ready = Promise.all([this.#resume(), this.#gauge.ask()]).then(() => undefined);
     link.listen({
       up: () => {
@@ -295,10 +282,8 @@ export class NatsLog implements EventLog, Feed, PageStore {
   async close(): Promise<void> {
     this.#lane.close();
     this.#feed.close();
-    for (const { requests, link } of [this.line, this.pageLine]) {
-      requests.close();
-      await link.close();
-    }
+    await this.line.close();
+    await this.pageLine.close();
   }
 }
 
