@@ -31,6 +31,8 @@ export function requireProfile(context: Mocha.Context, profile: Profile, more: r
 export async function sharedServersEnv(profile: Profile): Promise<Readonly<Record<string, string>>> {
   const env: Record<string, string> = ownCluster(profile);
   for (const kind of kinds[profile]) env[addressKey[kind]] = (await sharedServer(kind)).url;
+  // Many clusters reserve their share of one JetStream.
+  if (profile !== 'embedded') env.HUNT_NATS_PAGE_BYTES = String(jetStreamBytes.pages);
   return env;
 }
 
