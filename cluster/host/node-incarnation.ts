@@ -14,6 +14,7 @@ import { join, leave } from '../formation.ts';
 import { nodeOf, slotsOf } from '../view.ts';
 import type { ViewLog } from '../view-log.ts';
 import { actorKinds } from './actor-kinds.ts';
+import { AppendRefusals } from './append-refusals.ts';
 import type { Backend } from './backend.ts';
 import type { NodeLoad } from './describe-cluster.ts';
 import { connectTo } from './link-address.ts';
@@ -46,6 +47,7 @@ export class NodeIncarnation {
   #intake: Intake | undefined;
   readonly #faults = new Map<Slot, number>();
   readonly #host: ActorHost;
+  readonly #refusals: AppendRefusals;
   readonly #stopListening: () => void;
 
   private constructor(
@@ -54,6 +56,7 @@ export class NodeIncarnation {
   ) {
     const { context, backend, viewLog, alarms, metrics } = parts;
     const { name, clock, timers, random, logger } = context;
+    this.#refusals = new AppendRefusals(clock, logger);
     this.#host = new ActorHost({
       nodeKey: `${name}@${number}`,
       kinds: actorKinds,
@@ -69,6 +72,7 @@ export class NodeIncarnation {
         this.#faults.set(slot, (this.#faults.get(slot) ?? 0) + 1);
         logger.error({ instance, stream: streamKey(stream), err: error }, 'a fault of ours');
       },
+      onRefused: (reason, message) => this.#refusals.note(reason, message),
       onFenced: (slot, epoch) => {
         logger.warn({ slot, epoch }, 'a higher epoch has the slot');
         this.#member?.keeper.lost(slot);
@@ -145,7 +149,10 @@ export class NodeIncarnation {
   checks(): Check[] {
     const keeper = this.#member?.keeper;
     const owned = slotsOf(this.parts.viewLog.view, this.parts.context.name).length;
-    return [{ name: 'slots', ok: keeper?.settled === true, detail: `${keeper?.serving ?? 0} of ${owned} are served` }];
+    return [
+      { name: 'slots', ok: keeper?.settled === true, detail: `${keeper?.serving ?? 0} of ${owned} are served` },
+      this.#refusals.check(),
+    ];
   }
 
   load(): NodeLoad {

@@ -394,6 +394,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
       this.slot.fenced(outcome.epoch);
       return;
     }
+    this.node.refused(outcome.reason, outcome.message);
     if (outcome.reason === 'too_large')
       this.gate.failAt(version, 'TOO_LARGE', `the log refuses a record of this size: ${outcome.message}`);
     this.end('refused', outcome.message);

@@ -4,7 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Timers } from '../kernel/timer.ts';
 import type { RuntimeLimits } from '../limits.ts';
-import type { EventLog, SlotWriter } from '../log/event-log.ts';
+import type { AppendRefusal, EventLog, SlotWriter } from '../log/event-log.ts';
 import type { PageStore } from '../log/page-store.ts';
 import type { Metrics } from '../metrics.ts';
 import type { EndReason } from './lifecycle.ts';
@@ -30,6 +30,8 @@ export interface NodeContext {
   ready(runnable: Runnable): void;
   /** A fault of ours: to the log of the process, under the instance that the caller was told. */
   report(instance: string, stream: StreamId, error: unknown): void;
+  /** The log surely did not take an append, and says why. */
+  refused(reason: AppendRefusal['reason'], message: string): void;
 }
 
 export interface Runnable {

@@ -113,8 +113,14 @@ export type AppendOutcome =
   | { readonly kind: 'appended'; readonly position: Position }
   | { readonly kind: 'conflict'; readonly head: Version }
   | { readonly kind: 'fenced'; readonly epoch: number }
-  | { readonly kind: 'refused'; readonly reason: 'full' | 'too_large' | 'busy' | 'damaged'; readonly message: string }
+  | AppendRefusal
   | { readonly kind: 'ambiguous'; readonly message: string };
+
+export interface AppendRefusal {
+  readonly kind: 'refused';
+  readonly reason: 'full' | 'too_large' | 'busy' | 'damaged';
+  readonly message: string;
+}
 
 /** Thrown by {@link EventLog.take} when a higher epoch has taken the slot. */
 export class FencedError extends Error {

@@ -16,7 +16,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cancel, Timers } from '../kernel/timer.ts';
 import { defaultRuntimeLimits, type RuntimeLimits } from '../limits.ts';
-import { type EventLog, FencedError } from '../log/event-log.ts';
+import { type AppendRefusal, type EventLog, FencedError } from '../log/event-log.ts';
 import type { PageStore } from '../log/page-store.ts';
 import { type Metrics, noMetrics } from '../metrics.ts';
 import { type AlarmWake, EmbeddedAlarmWake } from './alarm-wake.ts';
@@ -39,6 +39,8 @@ export interface ActorHostOptions {
   readonly metrics?: Metrics;
   /** A fault of ours, under the instance that the caller was told. */
   readonly report?: (instance: string, stream: StreamId, error: unknown) => void;
+  /** The log surely did not take an append; the commands in it are answered BUSY. */
+  readonly onRefused?: (reason: AppendRefusal['reason'], message: string) => void;
   /** The log says that a higher epoch has the slot; it was given up already. */
   readonly onFenced?: (slot: Slot, epoch: number) => void;
   /** Something came for a slot that is not served here; it is answered NOT_OWNER. */
@@ -88,6 +90,7 @@ export class ActorHost {
       waiting: new WaitingBudget(limits.waitingRequestsMax, limits.waitingBytesMax),
       ready: (runnable) => this.#addReady(runnable),
       report: (instance, stream, error) => options.report?.(instance, stream, error),
+      refused: (reason, message) => options.onRefused?.(reason, message),
     };
     if (log.pacing !== undefined) log.pacing.onFree = () => void this.runTurns();
     const fire = (stream: StreamId): void => this.#slots.get(slotOf(stream.id))?.ring(stream);
