@@ -34,6 +34,7 @@ export interface LagSummary {
   readonly worst_slot: Slot;
 }
 
+const toldMs = 1_000;
 /** Of a summary, which somebody waits for: the rest is counted at the next call. */
 const summaryReadsMax = 16;
 
@@ -44,6 +45,7 @@ export class LagReader {
   #connection: Connection | undefined;
   #parked: readonly Parked[] = [];
   #asking: Promise<LagSummary> | undefined;
+  #told: { readonly lag: LagSummary; readonly at: number } | undefined;
 
   constructor(options: LagReaderOptions) {
     this.#options = options;
@@ -55,10 +57,16 @@ export class LagReader {
     return await this.#look(Number.POSITIVE_INFINITY);
   }
 
-  /** For a status page: cheap when nothing is behind, bounded when much is. One question at a time. */
+  /** For a status page, which many may look at: bounded when much is behind, and asked at most once a second. */
   readLag(): Promise<LagSummary> {
+    const { clock } = this.#options;
+    if (this.#told !== undefined && clock.monotonic() - this.#told.at < toldMs) return Promise.resolve(this.#told.lag);
     this.#asking ??= this.#look(summaryReadsMax)
-      .then(({ slots }) => summaryOf(slots))
+      .then(({ slots }) => {
+        const lag = summaryOf(slots);
+        this.#told = { lag, at: clock.monotonic() };
+        return lag;
+      })
       .finally(() => {
         this.#asking = undefined;
       });

@@ -250,8 +250,10 @@ describe('the lag, told from outside', () => {
     assert.deepEqual([slot, events], [9, missing]);
     // The events say that they happened in June.
     assert.ok(Number(seconds) > 0);
-    const summary = await reader.readLag();
-    assert.deepEqual([summary.events, summary.worst_slot], [missing, 9]);
+    await eventually('the summary to be asked for again', async () => {
+      const summary = await reader.readLag();
+      return summary.events === missing && summary.worst_slot === 9 && summary.seconds > 0;
+    });
     await sql(url.replace(/[^/]+$/, 'postgres'), `ALTER DATABASE "${url.split('/').at(-1)}" ALLOW_CONNECTIONS false`);
     await sql(
       url.replace(/[^/]+$/, 'postgres'),
