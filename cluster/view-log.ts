@@ -15,6 +15,7 @@ import type { Timers } from '../runtime/kernel/timer.ts';
 import type { EventLog, LogRecord } from '../runtime/log/event-log.ts';
 import type { Feed, Subscription } from '../runtime/log/feed.ts';
 import { evolveView } from './evolve-view.ts';
+import { loadView, saveView, type ViewPages } from './saved-view.ts';
 import { clusterStream, emptyView, type View } from './view.ts';
 
 /** Whose count the cluster's vectors raise: the stream has many writers, and the log alone puts them in order. */
@@ -28,6 +29,8 @@ export interface ViewLogPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: Timers;
+  /** Where a copy of the view is kept; absent: nowhere, and the view is folded from the first event. */
+  readonly pages?: ViewPages;
 }
 
 export type ClusterOutcome = NonNullable<ClusterEvent['outcome']>;
@@ -60,6 +63,7 @@ export class ViewLog {
   /** Resolves when the view is as new as the log was at some moment after the call. Rejects when the log cannot be reached. */
   static async open(ports: ViewLogPorts): Promise<ViewLog> {
     const viewLog = new ViewLog(ports);
+    if (ports.pages !== undefined) viewLog.#view = await loadView(ports.pages, (version) => viewLog.#eventAt(version));
     viewLog.#subscription = await ports.feed.subscribe(clusterStream, {
       record: (record) => viewLog.#onRecord(record),
       head: (version) => viewLog.#onHead(version),
@@ -124,6 +128,8 @@ export class ViewLog {
       const appended = await log.shared(clusterStream).append(view.number as Version, 1, bytes);
       if (appended.kind === 'appended') {
         this.#applyEvent(event);
+        const { pages } = this.#ports;
+        if (pages !== undefined && this.#view.number === version) void saveView(pages, this.#view, event);
         return this.#view;
       }
       try {
@@ -146,6 +152,17 @@ export class ViewLog {
     this.#closed = true;
     this.#subscription?.close();
     this.#listeners.clear();
+  }
+
+  async #eventAt(version: Version): Promise<ClusterEvent | 'unknown' | undefined> {
+    try {
+      const { records, oldest } = await this.#ports.log.read(clusterStream, version, 1);
+      if (oldest > version) return 'unknown';
+      return records.flatMap(decodeEvents).find((event) => event.version === version);
+    } catch {
+      // It may be in an archive that is away. If the log itself is, the start fails at its next question.
+      return 'unknown';
+    }
   }
 
   async #catchUpLookingFor(version: number, fingerprint: number): Promise<boolean> {

@@ -6,11 +6,12 @@ import { systemRandom } from '../runtime/kernel/random.ts';
 import { systemTimers } from '../runtime/kernel/timer.ts';
 import type { AppendOutcome, EventLog, LogRecord, ReadPage } from '../runtime/log/event-log.ts';
 import type { Feed, FeedListener } from '../runtime/log/feed.ts';
+import { MemoryPageStore } from '../runtime/log/memory/memory-page-store.ts';
 import { evolveView } from './evolve-view.ts';
 import { form, join, leave } from './formation.ts';
 import { ViewPlacement } from './placement.ts';
 import { applied, event, formationOf, nodeAddress, testNow } from './view.fixture.ts';
-import { emptyView, nodeOf, slotsOf } from './view.ts';
+import { clusterStream, emptyView, nodeOf, slotsOf } from './view.ts';
 import { ViewLog } from './view-log.ts';
 
 const formation = formationOf(['n1', 'n2', 'n3']);
@@ -92,6 +93,8 @@ describe('the view', () => {
 class OneStream implements EventLog, Feed {
   readonly records: LogRecord[] = [];
   readonly listeners = new Set<FeedListener>();
+  /** What comes before is no longer there. */
+  oldest = 1;
   loseNextAnswer = false;
   silentFeed = false;
 
@@ -113,10 +116,10 @@ class OneStream implements EventLog, Feed {
   }
   async read(_stream: StreamId, from: Version): Promise<ReadPage> {
     return {
-      records: this.records.slice(from - 1),
+      records: this.records.slice(Math.max(from, this.oldest) - 1),
       next: undefined,
       head: this.records.length as Version,
-      oldest: 1 as Version,
+      oldest: this.oldest as Version,
     };
   }
   async subscribe(_stream: StreamId, listener: FeedListener) {
@@ -180,5 +183,47 @@ describe('the view followed through the log', () => {
     await one.append(join(node('n1')), { deadlineMs: 1_000 });
     await seen;
     assert.deepEqual(other.view, one.view);
+  });
+
+  describe('with a copy of it beside the log', () => {
+    const filled = async () => {
+      const log = new OneStream();
+      const pages = new MemoryPageStore();
+      const writer = await ViewLog.open({ ...ports(log), pages });
+      await writer.append(form({ ...formation, lineage: 'first' }), { deadlineMs: 1_000 });
+      await writer.append(join(node('n1')), { deadlineMs: 1_000 });
+      return { log, pages, view: writer.view };
+    };
+
+    it('needs nothing of the log that came before', async () => {
+      const { log, pages, view } = await filled();
+      log.oldest = 3;
+      const late = await ViewLog.open({ ...ports(log), pages });
+      assert.deepEqual(late.view, view);
+      await late.append(join(node('n2')), { deadlineMs: 1_000 });
+      assert.equal(late.view.number, 3);
+    });
+
+    it('does not use a copy of a history that the log does not know, nor one ahead of it', async () => {
+      const { pages } = await filled();
+      for (const events of [0, 2]) {
+        const other = new OneStream();
+        const writer = await ViewLog.open(ports(other));
+        if (events > 0) {
+          await writer.append(form({ ...formation, lineage: 'second' }), { deadlineMs: 1_000 });
+          await writer.append(join(node('n1')), { deadlineMs: 1_000 });
+        }
+        const follower = await ViewLog.open({ ...ports(other), pages });
+        assert.deepEqual(follower.view, writer.view);
+      }
+    });
+
+    it('folds from the first event when the copy is lost or cannot be read', async () => {
+      const { log, pages, view } = await filled();
+      await pages.save(clusterStream, [{ page: 0, foldedTo: 9 as Version, bytes: Buffer.from('no view') }]);
+      assert.deepEqual((await ViewLog.open({ ...ports(log), pages })).view, view);
+      pages.isDown = true;
+      assert.deepEqual((await ViewLog.open({ ...ports(log), pages })).view, view);
+    });
   });
 });

@@ -49,7 +49,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const tokens = mintingTokens(config, clock, random);
   const tls = readTlsPair(config);
   const backend = await connectBackend(config, logger);
-  const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
+  const viewLog = await ViewLog.open({ ...backend, clock, random, timers });
   const metrics = registerMetrics(registry, { ...viewMetrics, ...liveMetrics });
   metrics.gauge('hunt_view', viewLog.view.number);
   viewLog.onChange((view) => metrics.gauge('hunt_view', view.number));

@@ -31,7 +31,7 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
   if (config.nodeId === undefined) throw new ConfigError(['--id is missing: give this node a name, such as n1']);
   makeRunFolder(config.dataDir);
   const [alarms, backend] = await Promise.all([alarmWakeOf(context), connectBackend(config, logger)]);
-  const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
+  const viewLog = await ViewLog.open({ ...backend, clock, random, timers });
   const { members, linkPort } = config;
   if (members.length > 0) {
     const lineage = random.token(lineageBytes);

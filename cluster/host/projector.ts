@@ -24,7 +24,7 @@ async function startProjector(context: RoleContext): Promise<RunningRole> {
   const { config, clock, random, timers, logger, registry } = context;
   const pgUrls = await storeUrls(config);
   const backend = await connectBackend(config, logger);
-  const viewLog = await ViewLog.open({ log: backend.log, feed: backend.feed, clock, random, timers });
+  const viewLog = await ViewLog.open({ ...backend, clock, random, timers });
   const lineage = await lineageOf(viewLog);
   if (pgUrls === undefined) logger.warn('HUNT_PG_URL is not given: there are no lists, this process only archives');
   const projector =

@@ -195,7 +195,7 @@ export class Supervisor {
       info: (_facts, sentence) => this.#ports.say(sentence),
       warn: (_facts, sentence) => this.#ports.say(sentence),
     });
-    const viewLog = await ViewLog.open({ log: this.#backend.log, feed: this.#backend.feed, clock, random, timers });
+    const viewLog = await ViewLog.open({ ...this.#backend, clock, random, timers });
     this.#viewLog = viewLog;
     viewLog.onChange(() => this.#changed());
     const formation = {
