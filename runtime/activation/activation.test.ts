@@ -54,6 +54,29 @@ describe('an activation whose append is refused', () => {
     node.host.abandon();
   });
 
+  it('answers reads while the log is full, however many commands it refuses meanwhile', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    await node.act('ada', 1, { type: 'add', n: 1 });
+    world.log.faults.append = () => 'refuse_full';
+    world.log.hold('replies');
+    node.send('ada', 2, { type: 'add', n: 1 });
+    await until('the append', () => world.log.heldAppends === 1);
+    const behind = node.host.ask(counterStream, 'total', {});
+    node.send('bob', 1, { type: 'add', n: 1 });
+    await settle();
+    world.log.release();
+    assert.deepEqual(await behind, { ok: true, version: 2, body: { total: 1, version: 2 } });
+    for (let seq = 3; seq < 6; seq++) {
+      const read = node.host.ask(counterStream, 'total', {});
+      node.send('ada', seq, { type: 'add', n: 1 });
+      assert.deepEqual(await read, { ok: true, version: 2, body: { total: 1, version: 2 } });
+    }
+    await until('the refusals', () => node.replies.length === 5);
+    assert.deepEqual([...new Set(node.replies.map((reply) => reply.nack?.code))], ['BUSY']);
+    node.host.abandon();
+  });
+
   it('answers TOO_LARGE to the commands of a record that the log refuses for its size, and to no others', async () => {
     const world = newWorld();
     const node = await newOwner(world);
@@ -85,8 +108,8 @@ describe('an append of unknown outcome', () => {
     const world = newWorld();
     const node = await newOwner(world);
     world.log.faults.append = () => 'lose_request';
-    node.send('bob', 1, { type: 'refuse' });
     node.send('ada', 1, { type: 'add', n: 1 });
+    node.send('bob', 1, { type: 'refuse' });
     await until('the answers', () => node.replies.length === 2);
     assert.deepEqual(Object.fromEntries(node.replies.map((reply) => [reply.player, reply.nack?.code])), {
       ada: 'UNAVAILABLE',

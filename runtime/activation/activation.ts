@@ -1,8 +1,8 @@
 import { type StreamId, systemPlayer, type Version } from '../../proto/ids.ts';
 import { Flights } from '../command/flights.ts';
-import { Mailbox } from '../command/mailbox.ts';
+import { Mailbox, type Waiting } from '../command/mailbox.ts';
 import { type Answer, OutputGate } from '../command/output-gate.ts';
-import type { CommandRequest, ReadRequest, Request } from '../command/request.ts';
+import { type CommandRequest, ReadRequest, type Request } from '../command/request.ts';
 import { runTurn } from '../command/turn.ts';
 import type { ActorEvent } from '../decider.ts';
 import { type ActorKind, type ActorLimits, UnreadableEventError } from '../define-actor.ts';
@@ -295,11 +295,16 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
     const isDoubtful = this.flights.size > 0 && !isSurelyUndone;
     const left = this.mailbox.empty();
     for (const request of left) this.node.waiting.remove(request.bytes);
-    const carried = carry ? left.filter((request) => request.blocked === 0) : [];
-    this.gate.fail(code, words, isDoubtful);
+    // Reads go on while a log is full: what they observed is gone, and they have changed nothing.
+    const carried: Waiting[] = [];
+    const spares = (answer: Answer): boolean => answer instanceof ReadRequest && carried.push(answer) > 0;
+    this.gate.fail(code, words, isDoubtful, carry === 'reads' ? spares : undefined);
+    const isCarried = (request: Request<A, E>): boolean =>
+      request.blocked === 0 && (carry === 'all' || (carry === 'reads' && request.kind === 'read'));
+    carried.push(...left.filter(isCarried));
     for (const read of this.longReads) read.fail(code, words);
     this.longReads.clear();
-    for (const request of left) if (!carry || request.blocked > 0) request.fail(code, words);
+    for (const request of left) if (!isCarried(request)) request.fail(code, words);
     this.node.metrics.count('hunt_passivations_total', 1, reason);
     this.saving.giveUp();
     for (const resolve of this.#drained.splice(0)) resolve();

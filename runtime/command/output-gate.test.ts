@@ -28,6 +28,24 @@ describe('the output gate (I1)', () => {
     node.host.abandon();
   });
 
+  it('lets out at once what came before the first event of its turn: it observed nothing of it', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    world.log.hold('replies');
+    const read = node.host.ask(counterStream, 'total', {});
+    node.send('bob', 1, { type: 'refuse' });
+    node.send('ada', 1, { type: 'add', n: 1 });
+    node.send('eve', 1, { type: 'refuse' });
+    await until('the append', () => world.log.heldAppends === 1);
+    assert.deepEqual(await read, { ok: true, version: 1, body: { total: 0, version: 1 } });
+    const words = () => node.replies.map((reply) => reply.ack?.version ?? reply.nack?.message);
+    assert.deepEqual(words(), ['total is 0']);
+    world.log.release();
+    await settle();
+    assert.deepEqual(words(), ['total is 0', 2, 'total is 1']);
+    node.host.abandon();
+  });
+
   it('lets a refusal out at once when nothing is in flight', async () => {
     const world = newWorld();
     const node = await newOwner(world);

@@ -47,12 +47,16 @@ export class OutputGate {
     for (const answer of ticket.answers) if (answer.effect) answer.fail(code, message);
   }
 
-  /** The activation ended: nothing that waits may leave. `doubt`: events of commands with effect may be in the log or not. */
-  fail(code: ErrorCode, message: string, doubt: boolean): void {
+  /**
+   * The activation ended: nothing that waits may leave. `doubt`: events of commands with effect may be in the log or not.
+   * What is `spared` is told nothing: somebody else will answer it.
+   */
+  fail(code: ErrorCode, message: string, doubt: boolean, spared: (answer: Answer) => boolean = () => false): void {
     const tickets = this.#tickets;
     this.#tickets = [];
     for (const { answers } of tickets) {
       for (const answer of answers) {
+        if (spared(answer)) continue;
         if (doubt && answer.effect)
           answer.fail('UNAVAILABLE', 'the outcome is not known: send it again with the same seq');
         else answer.fail(code, message);

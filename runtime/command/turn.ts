@@ -37,6 +37,8 @@ class Turn<H, M, A, E extends ActorEvent> {
   readonly #base: number;
   readonly #events: Uint8Array[] = [];
   readonly #answers: Answer[] = [];
+  /** Of the answers, those that observed nothing of this turn. */
+  #early = 0;
   #bytes = 0;
   #commands = 0;
   #isFaulted = false;
@@ -114,6 +116,8 @@ class Turn<H, M, A, E extends ActorEvent> {
     const { actor } = this;
     const count = this.#version - this.#base;
     if (count > 0) {
+      // Whatever becomes of this turn's record is nothing to those that came before its first event.
+      actor.answer(this.#answers.splice(0, this.#early), this.#base);
       const record = encodeRecord(this.#events, actor.slot.epoch, actor.node.nodeKey);
       actor.append(this.#base + 1, count, record);
     }
@@ -197,6 +201,7 @@ class Turn<H, M, A, E extends ActorEvent> {
       state.evolve(event);
       for (const scan of this.actor.scans) scan.touched(state.members.touchedBy(event));
     }
+    if (this.#events.length === 0) this.#early = this.#answers.length;
     for (const bytes of encoded) {
       this.#events.push(bytes);
       this.#bytes += bytes.byteLength;
