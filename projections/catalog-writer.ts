@@ -70,10 +70,6 @@ export class CatalogWriter {
     this.#rest.wake();
   }
 
-  get isComparing(): boolean {
-    return this.#toCompare.size > 0;
-  }
-
   /** Nothing is known to be missing in the list. */
   get isSettled(): boolean {
     return this.#waiting.size === 0 && this.#toCompare.size === 0;

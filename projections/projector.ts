@@ -71,8 +71,6 @@ export interface ProjectorState {
   readonly faults: readonly { readonly slot: Slot; readonly message: string }[];
   /** What keeps all slots from going on, until an operator acts. */
   readonly schemaFault: string | undefined;
-  /** Each slot has come to where the log ended when it was opened, and the list has been compared with its rows. */
-  readonly hasCaughtUp: boolean;
   /** Everything that was in the log when it was last asked is in the rows, and the rows are in the list. Never for long while people play. */
   readonly isSettled: boolean;
   /** Every slot has caught up once since it was taken, and its list was compared with its rows. Comes true while people play. */
@@ -146,10 +144,10 @@ export class Projector {
 
   state(): ProjectorState {
     const { owned, projectors, isConnected } = this.#ownership;
-    const hasCaughtUp =
+    const isListed =
       isConnected &&
       [...owned].every((slot) => this.#writers.get(slot)?.hasCaughtUp === true && this.#compared.has(slot)) &&
-      !this.#catalog.isComparing;
+      this.#catalog.isCompared;
     return {
       slots: owned.size,
       projectors,
@@ -157,9 +155,8 @@ export class Projector {
       parked: [...this.#writers.values()].flatMap((writer) => writer.parked),
       faults: [...this.#faults].map(([slot, message]) => ({ slot, message })),
       schemaFault: this.#schemaFault,
-      hasCaughtUp,
-      isSettled: hasCaughtUp && ![...owned].some((slot) => this.#book.isBehind(slot)) && this.#catalog.isSettled,
-      isListed: isConnected && [...owned].every((slot) => this.#compared.has(slot)) && this.#catalog.isCompared,
+      isListed,
+      isSettled: isListed && ![...owned].some((slot) => this.#book.isBehind(slot)) && this.#catalog.isSettled,
     };
   }
 
