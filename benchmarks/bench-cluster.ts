@@ -9,7 +9,7 @@ import { say } from './report.ts';
 const unlimited = { HUNT_RATE_PLAYER: '0', HUNT_RATE_SOCKET: '0', HUNT_RATE_ADDRESS: '0' };
 const createsAtOnce = 16;
 
-/** Profiles by the number that a flag can bear. */
+/** Profiles, as the words of a flag. */
 export const backends: readonly Profile[] = ['embedded', 'nats', 'kafka'];
 
 /** Log servers of the run's own, which end with it. */

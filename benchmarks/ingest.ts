@@ -2,7 +2,7 @@
  * (a) How many actions a second the cluster takes and how long one waits: gRPC SubmitStream, open loop, latency from the
  * scheduled time. The load generator runs on the same machine and is measured with everything else.
  *   node dist/benchmarks/ingest.js --rate 25000 --seconds 20 --nodes 9 --hunts 100
- * `--backend 1` measures it on a nats-server, `--backend 2` on a Kafka broker, each started for the run.
+ * `--backend nats` measures it on a nats-server, `--backend kafka` on a Kafka broker, each started for the run.
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { appendFloor } from './append-floor.ts';
@@ -114,19 +114,22 @@ export async function measureIngest(
 }
 
 if (isMain(import.meta.url)) {
-  const flags = numericFlags({
-    rate: 25_000,
-    seconds: 20,
-    'warm-up': 10,
-    nodes: 9,
-    gateways: 1,
-    hunts: 100,
-    players: 70,
-    streams: 2,
-    'tick-ms': 3,
-    profile: 0,
-    backend: 0,
-  });
+  const flags = numericFlags(
+    {
+      rate: 25_000,
+      seconds: 20,
+      'warm-up': 10,
+      nodes: 9,
+      gateways: 1,
+      hunts: 100,
+      players: 70,
+      streams: 2,
+      'tick-ms': 3,
+      profile: 0,
+      backend: 0,
+    },
+    { backend: backends },
+  );
   const cluster = await startBenchCluster({ ...flags, backend: backends[flags.backend] ?? 'embedded' });
   try {
     print(await measureIngest(cluster, { ...flags, warmUpS: flags['warm-up'], tickMs: flags['tick-ms'] }));

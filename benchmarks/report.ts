@@ -34,23 +34,30 @@ export function print(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-/** Numeric flags with defaults: `--rate 25000`. An unknown flag or a value that is no number ends the program with 2. */
+/**
+ * Numeric flags with defaults: `--rate 25000`. A flag that has `words` takes one of them, too, and is its number. An unknown flag
+ * or another value ends the program with 2.
+ */
 export function numericFlags<T extends Readonly<Record<string, number>>>(
   defaults: T,
+  words: { readonly [K in keyof T]?: readonly string[] } = {},
 ): { readonly [K in keyof T]: number } {
   try {
     const options = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }]));
     const { values } = parseArgs({ options, strict: true });
     const numbers = Object.entries(defaults).map(([name, fallback]) => {
-      const value = values[name] === undefined ? fallback : Number(values[name]);
-      if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not "${values[name]}"`);
+      const given = values[name];
+      const among = words[name] ?? [];
+      const value = given === undefined ? fallback : among.includes(given) ? among.indexOf(given) : Number(given);
+      if (!Number.isFinite(value) || value < 0 || (among.length > 0 && value >= among.length))
+        throw new Error(`--${name} takes ${among.length > 0 ? among.join(', ') : 'a number'}, not "${given}"`);
       return [name, value] as const;
     });
     return Object.fromEntries(numbers) as { readonly [K in keyof T]: number };
   } catch (error) {
     say(
       `${(error as Error).message}. Flags: ${Object.keys(defaults)
-        .map((name) => `--${name} ${defaults[name]}`)
+        .map((name) => `--${name} ${words[name]?.[defaults[name] as number] ?? defaults[name]}`)
         .join(' ')}`,
     );
     return process.exit(2);
