@@ -16,7 +16,7 @@ import { FrameReader, frame, frameType } from '../../runtime/link/frame.ts';
 import { inFlightMax } from './player-lane.ts';
 import { nackReply } from './reply.ts';
 import type { NodeAddress } from './route.ts';
-import { answerMsMax, Router, reads, waitingBytesMax } from './router.ts';
+import { answerMsMax, busyPatienceMs, Router, reads, waitingBytesMax } from './router.ts';
 
 /** A node at the other end of a link, answering as the test says. */
 class TestNode {
@@ -254,6 +254,16 @@ describe('the router', () => {
     await world.pass(answerMsMax + 200);
     assert.equal(codeOf(sent.replies[0]), 'UNAVAILABLE');
     assert.equal(sent.replies.length, 1);
+  });
+
+  it('passes no BUSY on for what an earlier owner may have done: only that try was surely not it', async () => {
+    const command = world.submit('ann', 1);
+    await quiet();
+    world.nodes[0]?.die();
+    await world.pass(busyPatienceMs);
+    world.nodes[1]?.reply(nack('ann', 1, 'BUSY'));
+    await quiet();
+    assert.deepEqual(command.replies.map(codeOf), ['UNAVAILABLE']);
   });
 
   it('never sends what it has told to be surely not sent', async () => {

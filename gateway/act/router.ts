@@ -331,6 +331,10 @@ export class Router implements Route {
         this.#waiting.add(command);
         return;
       }
+      if (command.unknown && nack.code === 'BUSY') {
+        this.#giveUp(command);
+        return;
+      }
     }
     this.#settle(command);
     command.done(reply);
