@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { LogUnavailableError } from '../log/event-log.ts';
 import { counterStream, eventsIn, newOwner, newWorld, settle, until } from '../runtime.fixture.ts';
 
 describe('the output gate (I1)', () => {
@@ -154,6 +155,25 @@ describe('a zombie', () => {
     reread();
     await until('the answer', () => node.replies.length === 1);
     assert.ok(node.replies[0]?.ack);
+    node.host.abandon();
+  });
+
+  it('asks until the view could be read, while the log does not answer', async () => {
+    const world = newWorld();
+    let asked = 0;
+    const node = await newOwner(world, {
+      onClockJump: async () => {
+        if (++asked < 3) throw new LogUnavailableError('the log does not answer');
+      },
+    });
+    world.time.mono += 5_000;
+    node.send('ada', 1, { type: 'add', n: 1 });
+    await settle();
+    assert.deepEqual([asked, node.replies.length, eventsIn(world).length], [1, 0, 1]);
+    await world.time.advance(1_000);
+    assert.equal(asked, 3);
+    await until('the answer', () => node.replies.length === 1);
+    assert.deepEqual(node.faults, []);
     node.host.abandon();
   });
 });

@@ -1,5 +1,6 @@
 import { type Slot, type StreamId, slotOf, streamKey } from '../../proto/ids.ts';
 import { type NodeContext, type Runnable, WaitingBudget } from '../activation/context.ts';
+import { pause } from '../activation/loading.ts';
 import { PageCache } from '../activation/page-cache.ts';
 import { Permits } from '../activation/permits.ts';
 import {
@@ -16,13 +17,17 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cancel, Timers } from '../kernel/timer.ts';
 import { defaultRuntimeLimits, type RuntimeLimits } from '../limits.ts';
-import { type AppendRefusal, type EventLog, FencedError } from '../log/event-log.ts';
+import { type AppendRefusal, type EventLog, FencedError, LogUnavailableError } from '../log/event-log.ts';
 import type { PageStore } from '../log/page-store.ts';
 import { type Metrics, noMetrics } from '../metrics.ts';
 import { type AlarmWake, EmbeddedAlarmWake } from './alarm-wake.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { type AnyActivation, type AnyRequest, OwnedSlot, type SlotLoad } from './slot.ts';
 import { sweep } from './sweep.ts';
+
+/** Between two tries to read the view again after this process was stopped. */
+const rereadMsMin = 50;
+const rereadMsMax = 1_000;
 
 export interface ActorHostOptions {
   /** "<node id>@<incarnation>": its key in version vectors. */
@@ -69,6 +74,7 @@ export class ActorHost {
   readonly #onTurns: (() => void)[] = [];
   #isRunComing = false;
   #isSuspended = false;
+  #isStopped = false;
 
   constructor(readonly options: ActorHostOptions) {
     const { nodeKey, log, pages, clock, timers, random } = options;
@@ -373,6 +379,7 @@ export class ActorHost {
   }
 
   #stop(): void {
+    this.#isStopped = true;
     if (this.node.log.pacing !== undefined) this.node.log.pacing.onFree = undefined;
     this.#slots.clear();
     this.#cancelSweep();
@@ -416,12 +423,18 @@ export class ActorHost {
     const reread = this.options.onClockJump;
     if (reread === undefined || this.#isSuspended) return;
     this.#isSuspended = true;
-    try {
-      await reread(ms);
-    } catch (error) {
-      this.node.report(this.node.random.token(6), { kind: 'cluster', id: 0 }, error);
+    for (let wait = rereadMsMin; !this.#isStopped; wait = Math.min(wait * 2, rereadMsMax)) {
+      try {
+        await reread(ms);
+        break;
+      } catch (error) {
+        // Without the log nothing is served anyway; what else goes wrong somebody must see.
+        if (!(error instanceof LogUnavailableError))
+          this.node.report(this.node.random.token(6), { kind: 'cluster', id: 0 }, error);
+        await pause(this.node, wait);
+      }
     }
     this.#isSuspended = false;
-    this.runTurns();
+    if (!this.#isStopped) this.runTurns();
   }
 }
