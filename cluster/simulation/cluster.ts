@@ -1,9 +1,7 @@
 /** The simulated cluster: one log, nodes, gateways, each a supervised process on a machine of its own. Owns them and the network. */
 import { parseDefinition } from '../../actors/hunt/definition.ts';
-import { noLiveMetrics } from '../../gateway/socket/live-metrics.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 import type { EmbeddedLogServer } from '../../runtime/log/embedded/server.ts';
-import { noMetrics } from '../../runtime/metrics.ts';
 import { actorKinds } from '../host/actor-kinds.ts';
 import { type RunningGateway, runGateway } from './gateway-role.ts';
 import type { History } from './history.ts';
@@ -14,6 +12,7 @@ import type { SimOptions } from './options.ts';
 import { requestAddr, serveRequest } from './request.ts';
 import type { Schedule } from './schedule.ts';
 import type { Seeded } from './seeded.ts';
+import { Sights } from './sights.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimStores } from './sim-store.ts';
@@ -30,6 +29,7 @@ export class SimCluster {
   readonly log: Supervised<EmbeddedLogServer>;
   readonly nodes: readonly Supervised<RunningNode>[];
   readonly gateways: readonly Supervised<RunningGateway>[];
+  readonly sights = new Sights();
   /** Faults of ours that a process reported: none may be. */
   readonly ownFaults: OwnFault[] = [];
 
@@ -49,7 +49,10 @@ export class SimCluster {
     this.log = this.#supervised('log', (process) =>
       runLog(process, this.network, this.machine, options.log, {
         info: () => undefined,
-        warn: (_fields, message) => history.note('log', message),
+        warn: (_fields, message) => {
+          history.note('log', message);
+          if (message.startsWith('cut the torn tail')) this.sights.add('log: torn tail cut');
+        },
         error: (fields, message) => this.#logError(fields, message),
       }),
     );
@@ -94,7 +97,7 @@ export class SimCluster {
         network: this.network,
         members,
         manners: { kinds: kindsFor(options), limits: options.runtime, pageCacheBytesMax: 1 },
-        metrics: noMetrics,
+        metrics: this.sights.metrics,
         fault: (what, error) => this.ownFaults.push({ what, error }),
         note: (what) => this.history.note(name, what),
         end: (reason) => void process.later(0, 'end', () => node.die(reason)),
@@ -111,7 +114,7 @@ export class SimCluster {
         // On a worker thread in production, which keeps other work of the gateway from waiting and changes no answer.
         parseDefinition: async (source) => parseDefinition(source),
         hotSubscribers: this.options.hotSubscribers,
-        metrics: noLiveMetrics,
+        metrics: this.sights.metrics,
         fault: (what, error) => this.ownFaults.push({ what, error }),
       });
       await this.network

@@ -1,6 +1,8 @@
 /** What the cluster holds when a run is over, read by a client like any other: the whole log, and the stored pages of the hunts. */
 import { huntActor } from '../../actors/hunt/actor.ts';
 import { eventsOf } from '../../gateway/admin/log-event-reader.ts';
+import { ClusterEvent } from '../../proto/generated/node/v1/cluster.ts';
+import { Record } from '../../proto/generated/node/v1/record.ts';
 import type { Position, Slot, StreamId } from '../../proto/ids.ts';
 import { unpackHeader } from '../../runtime/activation/actor-state.ts';
 import { headerPage } from '../../runtime/activation/page.ts';
@@ -31,6 +33,8 @@ export interface Evidence {
   readonly records: readonly LogRecord[];
   readonly hunts: ReadonlyMap<number, HuntEvidence>;
   readonly audit: LogAudit;
+  /** What happened to the view, by name. */
+  readonly steps: readonly string[];
 }
 
 export async function gatherEvidence(process: SimProcess, network: Network): Promise<Evidence> {
@@ -52,6 +56,7 @@ export async function gatherEvidence(process: SimProcess, network: Network): Pro
 async function gather(log: EmbeddedLog): Promise<Evidence> {
   const audit = new LogAudit();
   const records: LogRecord[] = [];
+  const steps: string[] = [];
   const byHunt = new Map<number, { events: FullEvent[]; stored: StoredEvent[] }>();
   for (const [slot, end] of (await log.ends()).entries()) {
     for (let from = 0 as Position; from < end; ) {
@@ -59,6 +64,7 @@ async function gather(log: EmbeddedLog): Promise<Evidence> {
       for (const record of page.records) {
         records.push(record);
         audit.record(record);
+        if (record.stream.kind === 'cluster') steps.push(...stepsIn(record));
         if (record.stream.kind !== 'hunt') continue;
         const hunt = byHunt.get(record.stream.id) ?? { events: [], stored: [] };
         byHunt.set(record.stream.id, hunt);
@@ -71,8 +77,11 @@ async function gather(log: EmbeddedLog): Promise<Evidence> {
   const hunts = new Map<number, HuntEvidence>();
   for (const [hunt, { events, stored }] of byHunt)
     hunts.set(hunt, { hunt, events, stored, pages: await pagesOf(log, { kind: 'hunt', id: hunt }) });
-  return { records, hunts, audit };
+  return { records, hunts, audit, steps };
 }
+
+const stepsIn = (record: LogRecord): string[] =>
+  Record.decode(record.bytes).events.map((bytes) => ClusterEvent.decode(bytes).outcome?.$case ?? 'unknown');
 
 async function pagesOf(log: EmbeddedLog, stream: StreamId): Promise<StoredPage[]> {
   const [header] = await log.load(stream, [headerPage]);

@@ -12,13 +12,20 @@ import type { LiveMetrics } from '../../gateway/socket/live-metrics.ts';
 import type { Claims } from '../../gateway/token/claims.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
 import { Accuser } from '../accuser.ts';
+import { ClusterControl } from '../host/cluster-desk.ts';
+import { DescribedCluster } from '../host/describe-cluster.ts';
 import { publicEvents, showEvent } from '../host/hunt-events.ts';
 import { LinkWatch } from '../link-watch.ts';
 import { ViewPlacement } from '../placement.ts';
+import { StandInPlacement } from '../stand-in-placement.ts';
 import { ViewLog } from '../view-log.ts';
 import { logAddr } from './log-role.ts';
 import type { Network } from './network.ts';
 import type { SimProcess } from './sim-process.ts';
+
+/** As cluster/host/gateway.ts has them. */
+const returnMsMax = 2_000;
+const drainMs = 200;
 
 export interface GatewayParts {
   readonly process: SimProcess;
@@ -35,6 +42,8 @@ export interface RunningGateway {
   readonly live: LiveGateway;
   readonly operations: Operations;
   readonly viewLog: ViewLog;
+  /** Sends everybody away, and ends. */
+  leave(): Promise<void>;
 }
 
 export const socketAddr = (gateway: string): string => `/run/${gateway}.ws`;
@@ -65,14 +74,22 @@ const upgradeRequest = (protocol: string, remoteAddress: string): IncomingMessag
     socket: { remoteAddress },
   }) as unknown as IncomingMessage;
 
+const unasked = (): Promise<never> => Promise.reject(new Error('there is no HTTP here'));
+
 export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
   const { process, network, metrics } = parts;
   const { clock, timers, random, name } = process;
   const sockets = network.socketsOf(process);
   const log = await EmbeddedLog.connect({ socketPath: logAddr, clock, timers, random, sockets });
   const viewLog = await ViewLog.open({ log, feed: log, clock, random, timers });
-  const router: Router = new Router({
+  const accuser = new Accuser(name, { viewLog, clock });
+  const placement = new StandInPlacement({
+    view: viewLog,
     placement: new ViewPlacement(viewLog),
+    unsaidMs: (id, incarnation) => accuser.unsaidMs(id, incarnation),
+  });
+  const router: Router = new Router({
+    placement,
     connect: (addr) => sockets.connect(addr),
     clock,
     timers,
@@ -81,8 +98,14 @@ export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
     newerView: () => void viewLog.catchUp().catch(() => undefined),
     refused: () => linkWatch.look(),
   });
-  const accuser = new Accuser(name, { viewLog, clock });
-  const linkWatch: LinkWatch = new LinkWatch({ view: viewLog, accuser, clock, timers, links: () => router.links() });
+  const linkWatch: LinkWatch = new LinkWatch({
+    view: viewLog,
+    accuser,
+    clock,
+    timers,
+    links: () => router.links(),
+    looked: () => placement.look(),
+  });
   const live = new LiveGateway({
     route: router,
     log,
@@ -104,7 +127,13 @@ export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
     route: router,
     tokens: { mintToken: async (claims: object) => simToken(claims as Claims) } as unknown as AdminPorts['tokens'],
     events: new LogEventReader(log, showEvent),
-    cluster: undefined as unknown as AdminPorts['cluster'],
+    // Nodes have no HTTP here, so that nobody is asked for its load.
+    cluster: new ClusterControl(
+      viewLog,
+      new DescribedCluster(viewLog, unasked, async () => ({ projection: { events: 0, seconds: 0 } }), clock),
+      log,
+      clock,
+    ),
     scoreboards: { read: async () => undefined, keep: () => undefined },
     parseDefinition: parts.parseDefinition,
     shadowRun: () => Promise.reject(new Error('nobody asks for a shadow run here')),
@@ -116,5 +145,20 @@ export async function runGateway(parts: GatewayParts): Promise<RunningGateway> {
   await sockets.listen(socketAddr(name), (socket: Duplex) =>
     live.handleUpgrade(upgradeRequest('hunt.v1.json', 'client'), socket, Buffer.alloc(0)),
   );
-  return { router, live, operations, viewLog };
+  return {
+    router,
+    live,
+    operations,
+    viewLog,
+    leave: async () => {
+      const patience = new Promise<void>((resolve) => timers.after(drainMs, resolve));
+      await live.drain(returnMsMax);
+      await patience;
+      live.close();
+      linkWatch.close();
+      router.close();
+      viewLog.close();
+      await log.close();
+    },
+  };
 }

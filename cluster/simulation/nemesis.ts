@@ -4,8 +4,9 @@ import type { Device } from './device.ts';
 import type { History } from './history.ts';
 import { logFolder } from './log-role.ts';
 import type { FaultName } from './options.ts';
+import { type Asked, ask, requestAddr } from './request.ts';
 import type { Seeded } from './seeded.ts';
-import { usPerMs } from './sim-process.ts';
+import { type SimProcess, usPerMs } from './sim-process.ts';
 import type { Supervised } from './supervised.ts';
 
 type AnyProcess = Supervised<unknown>;
@@ -15,6 +16,7 @@ export class Nemesis {
   /** A log that was told not to sync lost power: what it acknowledged shortly before may be gone, and only that. */
   hasLostData = false;
   #isActive = true;
+  #lastOperation = '';
   /** How to undo what is broken at present. */
   readonly #broken = new Set<() => void>();
 
@@ -22,6 +24,7 @@ export class Nemesis {
     readonly cluster: SimCluster,
     readonly history: History,
     readonly chance: Seeded,
+    readonly clients: SimProcess,
     readonly devices: () => readonly Device[],
   ) {
     const { faultEveryMs, faults } = cluster.options;
@@ -107,9 +110,57 @@ export class Nemesis {
         for (const device of some) device.hop();
         return `${some.length} of ${devices.length}`;
       }
+      case 'drain':
+        return this.#operate({ op: 'drain', node: this.#aNode(), after: chance.pick(['exit', 'restart', 'stay']) });
+      case 'weights': {
+        const weights = Object.fromEntries(cluster.nodes.map((node) => [node.name, chance.pick([0.5, 1, 2, 4])]));
+        return this.#operate({ op: 'weights', weights, canaryS: chance.pick([0, 1]) });
+      }
+      case 'roll back':
+        return this.#lastOperation === ''
+          ? undefined
+          : this.#operate({ op: 'roll back', operation: this.#lastOperation });
+      case 'freeze':
+        return this.#operate(chance.chance(0.5) ? { op: 'freeze', expiresS: chance.within(1, 5) } : { op: 'unfreeze' });
+      case 'leave node': {
+        const node = chance.pick(cluster.nodes);
+        return this.#leave(node, async () => await node.running?.leave());
+      }
+      case 'leave gateway': {
+        const gateway = chance.pick(cluster.gateways);
+        return this.#leave(gateway, async () => gateway.running?.leave());
+      }
       default:
         return name satisfies never;
     }
+  }
+
+  #aNode(): string {
+    return this.chance.pick(this.cluster.nodes).name;
+  }
+
+  /** An operator's request, through some gateway. */
+  #operate(asked: Asked): string {
+    const { clients, cluster, chance } = this;
+    const socket = cluster.network.socketsOf(clients).connect(requestAddr(chance.pick(cluster.gateways).name));
+    void ask(clients, socket, asked).then((told) => {
+      const { operation } = told.kind === 'ok' ? { operation: told.body.id } : { operation: undefined };
+      if (typeof operation === 'string') this.#lastOperation = operation;
+      this.history.note('otto', `${asked.op}: ${told.kind === 'problem' ? `${told.code} ${told.message}` : told.kind}`);
+    });
+    return JSON.stringify(asked);
+  }
+
+  /** SIGTERM: it ends in good order, and is started again. */
+  #leave(one: AnyProcess, leave: () => Promise<unknown>): string | undefined {
+    if (!one.isUp) return undefined;
+    const { process } = one;
+    process.later(0, 'leave', () => {
+      leave()
+        .catch((error: unknown) => this.history.note(one.name, `did not leave well: ${String(error)}`))
+        .finally(() => void process.later(0, 'end', () => one.die('left')));
+    });
+    return one.name;
   }
 
   /** Undone after a while, at the latest when the nemesis rests. Returns words for it. */

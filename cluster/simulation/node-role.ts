@@ -9,7 +9,7 @@ import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import { ActorHost } from '../../runtime/slot/actor-host.ts';
 import { ClusterMember } from '../cluster-member.ts';
-import { formOnce, join } from '../formation.ts';
+import { formOnce, join, leave } from '../formation.ts';
 import { nodeOf, type View } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
 import { logAddr } from './log-role.ts';
@@ -17,6 +17,7 @@ import type { Network } from './network.ts';
 import type { SimProcess } from './sim-process.ts';
 
 const joinMs = 20_000;
+const leaveMs = 2_000;
 const lineageBytes = 12;
 
 export interface NodeManners {
@@ -62,7 +63,7 @@ export async function runNode(parts: NodeParts): Promise<RunningNode> {
 export class RunningNode {
   incarnation = 0;
   host!: ActorHost;
-  member!: ClusterMember;
+  member: ClusterMember | undefined;
   intake: Intake | undefined;
   isDrained = false;
   readonly #faults = new Map<Slot, number>();
@@ -75,7 +76,7 @@ export class RunningNode {
 
   /** Whether it serves all that the view gives it; one that was drained has nothing to serve. */
   get isSettled(): boolean {
-    return this.isDrained || this.member.keeper.settled;
+    return this.isDrained || this.member?.keeper.settled === true;
   }
 
   async join(reason: string): Promise<void> {
@@ -110,9 +111,10 @@ export class RunningNode {
         this.parts.fault(`${name}: ${stream.kind} ${stream.id} (${instance})`, error);
       },
       onFenced: (slot) => {
-        this.member.keeper.lost(slot);
+        this.member?.keeper.lost(slot);
         catchUp();
       },
+      onStranger: (slot) => this.member?.asked(slot),
       onClockJump: () => viewLog.catchUp(),
     });
     this.host = host;
@@ -141,10 +143,24 @@ export class RunningNode {
       connect: (to) => sockets.connect(to),
       logSilentMs,
       newerView: catchUp,
+      stoodIn: (slot, isFor) => this.parts.note(`stands in for ${isFor} in slot ${slot}`),
       failed: () => catchUp(),
       over: () => void this.#isOver().catch((error: unknown) => this.parts.end(String(error))),
     });
     this.member = member;
+  }
+
+  /** Hands everything back in good order, and says so. */
+  async leave(): Promise<void> {
+    const { name } = this.parts.process;
+    await this.member?.close();
+    await this.host.close();
+    await this.viewLog
+      .append(leave(name, this.incarnation), { deadlineMs: leaveMs, reason: 'stop', by: name })
+      .catch(() => undefined);
+    await this.intake?.close();
+    this.viewLog.close();
+    await this.log.close();
   }
 
   /** This incarnation serves no longer: removed, it joins again; drained, it does as it was told; replaced, it must not fight. */
@@ -152,7 +168,7 @@ export class RunningNode {
     const { name } = this.parts.process;
     const fate = fateOf(this.viewLog.view, name, this.incarnation);
     this.parts.note(`${name}@${this.incarnation} is over: ${fate}`);
-    this.member.abandon();
+    this.member?.abandon();
     this.host.abandon();
     await this.intake?.close();
     if (fate === 'removed') await this.join('it was removed and runs still');

@@ -23,6 +23,12 @@ export const faultNames = [
   'lost pages',
   'lost index',
   'hopping clients',
+  'drain',
+  'weights',
+  'roll back',
+  'freeze',
+  'leave node',
+  'leave gateway',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -70,7 +76,7 @@ export function drawOptions(seed: number): SimOptions {
   const chance = new Seeded(seed, 'options');
   const isCalm = chance.chance(0.03);
   // A handful of kinds of fault a run: all together they only ever show the first.
-  const faults = chance.shuffled(faultNames).slice(0, chance.within(2, 7));
+  const faults = chance.shuffled(faultNames).slice(0, chance.within(2, 8));
   return {
     seed,
     nodes: chance.pick([1, 2, 3, 3, 4]),

@@ -22,7 +22,12 @@ export type Asked =
       readonly key: string | undefined;
     }
   | { readonly op: 'scoreboard'; readonly hunt: number }
-  | { readonly op: 'show'; readonly hunt: number; readonly version?: number };
+  | { readonly op: 'show'; readonly hunt: number; readonly version?: number }
+  | { readonly op: 'drain'; readonly node: string; readonly after: 'exit' | 'stay' | 'restart' }
+  | { readonly op: 'weights'; readonly weights: Readonly<Record<string, number>>; readonly canaryS: number }
+  | { readonly op: 'roll back'; readonly operation: string }
+  | { readonly op: 'freeze'; readonly expiresS: number }
+  | { readonly op: 'unfreeze' };
 
 /** `lost`: no answer came; whether it was done is not known. */
 export type Told =
@@ -57,7 +62,10 @@ export function serveRequest(operations: Operations, socket: Duplex, fault: (err
   });
 }
 
+const operator = 'otto';
+
 async function answer(operations: Operations, asked: Asked): Promise<Told> {
+  const { cluster } = operations.ports;
   switch (asked.op) {
     case 'create': {
       const source = { text: JSON.stringify(asked.definition), format: 'json' } as const;
@@ -76,6 +84,20 @@ async function answer(operations: Operations, asked: Asked): Promise<Told> {
       return ok(await scoreboard(operations, caller, asked.hunt, { limit: 100, offset: 0 }));
     case 'show':
       return ok(await showHunt(operations, asked.hunt, asked.version));
+    case 'drain':
+      return ok(await cluster.drain({ node: asked.node, deadlineS: 20, after: asked.after }, operator));
+    case 'weights': {
+      const wish = { weights: asked.weights, pins: {}, unpin: [], remove: [], reason: 'balance', pinsForS: 0 };
+      const { plan_id: planId } = await cluster.plan(wish);
+      return ok(await cluster.apply({ planId, movesPerS: 100, canaryS: asked.canaryS }, operator));
+    }
+    case 'roll back':
+      return ok(await cluster.rollBack(asked.operation, operator));
+    case 'freeze':
+      return ok(await cluster.freeze('a quiet evening', asked.expiresS, operator));
+    case 'unfreeze':
+      await cluster.unfreeze(operator);
+      return ok({});
   }
 }
 

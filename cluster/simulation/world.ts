@@ -2,6 +2,8 @@
  * One run: a cluster, its clients and its nemesis, from one seed. A safety phase in which everything may break; then a
  * liveness phase in which nothing does, and everything must be answered; then the verdict. Owns the schedule and the loop.
  */
+
+import { segmentOf } from '../../runtime/log/embedded/record.ts';
 import { SimCluster } from './cluster.ts';
 import { type Door, realNow, realSetImmediate } from './door.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
@@ -10,6 +12,7 @@ import { Nemesis } from './nemesis.ts';
 import type { FaultName, SimOptions } from './options.ts';
 import { Schedule } from './schedule.ts';
 import { Seeded } from './seeded.ts';
+import type { Counts } from './sights.ts';
 import { SimProcess, usPerMs, worldBeganAt } from './sim-process.ts';
 import { judgeRun } from './verdict.ts';
 import { Workload } from './workload.ts';
@@ -28,6 +31,7 @@ export interface RunReport {
   readonly commands: number;
   readonly acked: number;
   readonly deaths: number;
+  readonly sights: Readonly<Counts>;
 }
 
 /** How often the liveness phase looks whether it is over. */
@@ -71,7 +75,13 @@ export class World {
       options,
       gateways,
     );
-    this.nemesis = new Nemesis(this.cluster, this.history, chance.fork('nemesis'), () => this.workload.devices);
+    this.nemesis = new Nemesis(
+      this.cluster,
+      this.history,
+      chance.fork('nemesis'),
+      this.clients,
+      () => this.workload.devices,
+    );
     door.present = undefined;
   }
 
@@ -81,6 +91,7 @@ export class World {
     process.on('uncaughtException', caught);
     process.on('unhandledRejection', caught);
     const faults: string[] = [];
+    let evidence: Evidence | string = '';
     try {
       this.cluster.start();
       await this.#advance(this.options.safetyMs * usPerMs);
@@ -93,7 +104,7 @@ export class World {
       // From here on the log stands still, and what nodes hold in memory is what they held.
       for (const node of this.cluster.nodes) node.process.stop();
       await this.#advance(this.schedule.now + settleUs);
-      const evidence = await this.#evidence();
+      evidence = await this.#evidence();
       const { hasLostData } = this.nemesis;
       if (typeof evidence === 'string') faults.push(evidence);
       else faults.push(...judgeRun(this.history, evidence, this.cluster, worldBeganAt + alarmsDueMs, hasLostData));
@@ -117,7 +128,27 @@ export class World {
       commands: this.history.commands.length,
       acked: this.history.commands.filter(({ replies }) => replies.some(({ kind }) => kind === 'ack')).length,
       deaths: this.cluster.all.reduce((sum, one) => sum + one.deaths, 0),
+      sights: this.#sights(evidence),
     };
+  }
+
+  #sights(evidence: Evidence | string): Counts {
+    const { sights, machine } = this.cluster;
+    const { torn, refused, stalls } = machine.disk.counts;
+    sights.add('disk: torn write', torn);
+    sights.add('disk: write refused', refused);
+    sights.add('disk: stall', stalls);
+    for (const { replies, isAbandoned } of this.history.commands) {
+      if (isAbandoned) sights.add('command abandoned');
+      for (const reply of replies) if (reply.kind === 'ack' && reply.duplicate) sights.add('duplicate acknowledged');
+    }
+    if (typeof evidence === 'string') return sights.counts;
+    const segments = new Set(evidence.records.map(({ position }) => segmentOf(position)));
+    if (segments.size > 1) sights.add('log: segment rolled', segments.size - 1);
+    for (const outcome of evidence.steps) sights.add(`view: ${outcome}`);
+    for (const { events } of evidence.hunts.values())
+      for (const { player } of events) if (player === '@system') sights.add('alarm fired');
+    return sights.counts;
   }
 
   /** Runs until that time, or until `isOver`, looked at now and then. */

@@ -1,0 +1,72 @@
+/**
+ * `npm run sim`: `-- --seed N` plays one seed and prints its history, `-- --seeds N [--from N]` many and what they met.
+ * Without either, a seed is drawn and printed.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { runBatch } from './batch.ts';
+import { shutDoor } from './door.ts';
+import { drawOptions, type FaultName, faultNames } from './options.ts';
+import { type RunReport, World } from './world.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+    quiet: { type: 'boolean', default: false },
+    'failures-max': { type: 'string', default: '10' },
+  },
+});
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+async function one(seed: number): Promise<void> {
+  const options = drawOptions(seed);
+  say(`seed ${seed}: ${JSON.stringify(options)}`);
+  const report = await new World(options, shutDoor(), values.quiet ? undefined : say).run();
+  say(summary(report));
+  for (const fault of report.faults) say(`  ${fault}`);
+  process.exitCode = report.ok ? 0 : 1;
+}
+
+async function many(count: number, from: number): Promise<void> {
+  const seeds = Array.from({ length: count }, (_, i) => from + i);
+  let done = 0;
+  const report = await runBatch({
+    seeds,
+    workers: Number(values.workers),
+    failuresMax: Number(values['failures-max']),
+    onReport: (run) => {
+      done++;
+      if (!run.ok) tell(run);
+      else if (done % 100 === 0 && !values.quiet) say(`${done} of ${count}`);
+    },
+  });
+  const { runs, failed, simulatedMs, realMs, commands, acked, fired, sights, missing } = report;
+  say(
+    `${runs} seeds from ${from}: ${failed.length} failed; ${commands} commands, ${acked} acknowledged; ${(simulatedMs / realMs).toFixed(1)} simulated seconds a second (${(simulatedMs / 1_000).toFixed(0)} s in ${(realMs / 1_000).toFixed(1)} s, ${values.workers} workers)`,
+  );
+  say(`faults, by runs: ${faultNames.map((name: FaultName) => `${name} ${fired[name]}`).join(', ')}`);
+  say(
+    `met: ${Object.entries(sights)
+      .sort()
+      .map(([what, number]) => `${what} ${number}`)
+      .join(', ')}`,
+  );
+  for (const what of missing) say(`MISSING: ${what}`);
+  process.exitCode = failed.length > 0 || missing.length > 0 ? 1 : 0;
+}
+
+function tell(run: RunReport): void {
+  for (const line of run.tail.slice(-20)) say(`    ${line}`);
+  say(summary(run));
+  for (const fault of run.faults.slice(0, 8)) say(`  ${fault.slice(0, 700)}`);
+  say(`  again: npm run sim -- --seed ${run.seed}`);
+}
+
+const summary = ({ seed, ok, hash, simulatedMs, realMs, events, commands, acked, deaths }: RunReport): string =>
+  `seed ${seed} ${ok ? 'ok' : 'FAILED'} ${hash}: ${(simulatedMs / 1_000).toFixed(1)} s in ${realMs.toFixed(0)} ms, ${events} events, ${commands} commands, ${acked} acknowledged, ${deaths} deaths`;
+
+if (values.seeds !== undefined) await many(Number(values.seeds), Number(values.from));
+else await one(values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed));
