@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ClusterProcess } from '../cluster-process.ts';
 import { Crowd, type Member, type Wait } from '../crowd.ts';
-import { until } from '../deadline.ts';
+import { until, within } from '../deadline.ts';
 import { foldBoard, judgeBoard } from '../judge/board.ts';
 import { type Fault, told } from '../judge/fault.ts';
 import { type PrivateServers, type Profile, privateServers } from '../profile-servers.ts';
@@ -27,6 +27,8 @@ const recoverMsMax = 30_000;
 const bellEveryMs = 3_000;
 /** Long: others may use the machine. */
 const readyMs = 90_000;
+/** For a command of an operator's; a rebuild of what these players have done, too. */
+const commandMsMax = 60_000;
 /** A dead cache costs a board some time, and no more. */
 const boardMsMax = 3_000;
 const huntEntry = fileURLToPath(new URL('../../../cli/hunt.js', import.meta.url));
@@ -205,7 +207,10 @@ export class FaultBed {
     const err: Buffer[] = [];
     child.stdout.on('data', (part: Buffer) => out.push(part));
     child.stderr.on('data', (part: Buffer) => err.push(part));
-    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    const code = await within(`hunt ${args.join(' ')} to end`, commandMsMax, ended).finally(() =>
+      child.kill('SIGKILL'),
+    );
     const text = Buffer.concat(out).toString('utf8').trim().split('\n').at(-1) ?? '';
     return {
       code,

@@ -1,5 +1,6 @@
 /**
- * What somebody sees who watches the cluster from outside: warnings in the log of each role, checks of /readyz that fail.
+ * What somebody sees who watches the cluster from outside: warnings in the log of each role, checks of /readyz that fail, and
+ * how far some metrics rise.
  * Watches from its making until `told`; owns a timer.
  */
 import { readFileSync, statSync } from 'node:fs';
@@ -9,6 +10,10 @@ import type { ClusterProcess } from '../cluster-process.ts';
 
 const lookMs = 300;
 const warnLevel = 40;
+/** Numbers in a detail change all the time: the first of a kind is told. */
+const kindOf = (line: string): string => line.replaceAll(/\d+/g, 'n');
+const gauges = /^(hunt_projection_lag_seconds|hunt_projection_lag_events|hunt_relay_lag_events) (\S+)$/gm;
+const outcomes = /^hunt_appends_total\{outcome="(?!appended)(\w+)"\} (\S+)$/gm;
 
 interface Check {
   readonly name: string;
@@ -18,7 +23,10 @@ interface Check {
 
 export class OperatorView {
   readonly #offsets = new Map<string, number>();
-  readonly #failing = new Set<string>();
+  readonly #failing = new Map<string, string>();
+  /** The highest value that was seen. */
+  readonly #peaks = new Map<string, number>();
+  readonly #first = new Map<string, number>();
   readonly #cancel: () => void;
 
   constructor(private readonly cluster: ClusterProcess) {
@@ -40,10 +48,29 @@ export class OperatorView {
       callHttp(http, 'GET', '/readyz').then(
         ({ json }) => {
           for (const { name, ok, detail } of (json as { checks?: readonly Check[] } | undefined)?.checks ?? [])
-            if (!ok) this.#failing.add(`${role} ${name}${detail === undefined ? '' : `: ${detail}`}`);
+            if (!ok) this.#fails(`${role} ${name}${detail === undefined ? '' : `: ${detail}`}`);
         },
-        () => this.#failing.add(`${role} does not answer`),
+        () => this.#fails(`${role} does not answer`),
       );
+      callHttp(http, 'GET', '/metrics').then(
+        ({ text }) => this.#measure(http, text),
+        () => undefined,
+      );
+    }
+  }
+
+  #fails(line: string): void {
+    if (!this.#failing.has(kindOf(line))) this.#failing.set(kindOf(line), line);
+  }
+
+  #measure(process: string, text: string): void {
+    for (const [, name = '', value] of text.matchAll(gauges))
+      this.#peaks.set(name, Math.max(this.#peaks.get(name) ?? 0, Number(value)));
+    for (const [, outcome, value] of text.matchAll(outcomes)) {
+      const name = `hunt_appends_total outcome="${outcome}"`;
+      const first = this.#first.get(`${process} ${name}`) ?? Number(value);
+      this.#first.set(`${process} ${name}`, first);
+      if (Number(value) > first) this.#peaks.set(name, Math.max(this.#peaks.get(name) ?? 0, Number(value) - first));
     }
   }
 
@@ -54,7 +81,9 @@ export class OperatorView {
     for (const { role, log } of this.#processes())
       for (const { level, msg } of newLines(log, this.#offsets.get(log) ?? 0))
         if (level >= warnLevel) lines.add(`log of ${role}: ${msg}`);
-    return [...lines, ...[...this.#failing].map((one) => `/readyz of ${one}`)];
+    const failing = [...this.#failing.values()].map((one) => `/readyz of ${one}`);
+    const peaks = [...this.#peaks].map(([name, value]) => `${name} up to ${Number(value.toFixed(1))}`);
+    return [...lines, ...failing, ...peaks];
   }
 }
 

@@ -69,7 +69,6 @@ export const redisStrikes: readonly Strike[] = [
   {
     name: "scoreboards' Redis killed",
     profiles: onServers,
-    brief: ['nats'],
     play: 'unnoticed',
     run: async (bed) => {
       await bed.boardsAgree();
