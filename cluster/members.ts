@@ -19,16 +19,20 @@ export function placesOf(view: View, now: number, without: readonly string[] = [
     .map((node) => {
       const counts = node.state === 'active' || (node.state === 'joining' && owns.has(node.id));
       const weight = counts ? node.weight : 0;
-      return { id: node.id, weight, receives: node.state === 'active' && weight > 0 && !isSuspect(node, now), node };
+      return { id: node.id, weight, receives: node.state === 'active' && !isSuspect(node, now), node };
     });
   // Where everybody is suspected, the suspicions say nothing about who is better.
-  const nobody = !places.some((place) => place.receives);
+  const nobody = !places.some((place) => place.receives && place.weight > 0);
   return places.map(({ id, weight, receives, node }) => ({
     id,
     weight,
-    receives: receives || (nobody && node.state === 'active' && weight > 0),
+    receives: receives || (nobody && node.state === 'active'),
   }));
 }
+
+/** Whether there is anybody among them for a slot that has no owner. */
+export const hasRoom = (places: readonly PlaceMember[]): boolean =>
+  places.some((place) => place.receives !== false && place.weight > 0);
 
 /** The one that carries operations on: any would do, for every step is a conditional append; one is enough. */
 export function coordinatorOf(view: View, now: number): string | undefined {

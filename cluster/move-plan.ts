@@ -40,7 +40,7 @@ class Levelling {
     // A pin to a node that cannot take it waits until it can; one of weight 0 takes its pins alone.
     const holders = new Set(members.filter((member) => member.receives !== false).map((member) => member.id));
     for (const [slot, node] of pins) {
-      if (!holders.has(node)) continue;
+      if (!holders.has(node) && owners[slot] !== node) continue;
       owners[slot] = node;
       this.#fixed.add(slot);
     }

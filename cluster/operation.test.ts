@@ -162,6 +162,16 @@ describe('an operation', () => {
     }
   });
 
+  it('may pin slots to a node of weight 0, and they stay there', () => {
+    const play = new Play(running(4));
+    const id = play.apply(change({ weights: { n1: 0 }, pins: new Map([[7, 'n1']]) }));
+    assert.equal(play.end(id).state, 'done');
+    assert.deepEqual(slotsOf(play.view, 'n1'), [7]);
+    const { view } = play;
+    for (let i = 0; i < 200; i++) play.round(500);
+    assert.equal(play.view, view);
+  });
+
   it('can be rolled back when it is done: owners, weights and pins are as they were', () => {
     const play = new Play(running(5));
     const { owners } = play.view;
@@ -260,7 +270,8 @@ describe('a drain', () => {
     const play = new Play(running(2));
     play.end(play.drain('n1'));
     refused('WRONG_STATE', () => play.drain('n2'));
-    refused('WRONG_STATE', () => play.drain('n1'));
+    assert.equal(play.view.operations.at(-1)?.id, play.drain('n1'), 'asked again later, it still is the same one');
+    play.kill('n1');
     refused('NOT_FOUND', () => play.drain('n9'));
   });
 

@@ -52,14 +52,12 @@ export function planChange(
   costOf: (slot: number) => SlotCost | undefined,
 ): Plan {
   judgeChange(view, change);
-  const places = placesOf(view, now).map(
-    (place): PlaceMember => ({
-      ...place,
-      weight: change.remove.includes(place.id) ? 0 : weightAfter(place, change),
-      // Who has no weight now may have some then.
-      receives: isOpen(view, place, change),
-    }),
-  );
+  const places = placesOf(view, now).map((place): PlaceMember => {
+    if (change.remove.includes(place.id)) return { ...place, weight: 0, receives: false };
+    // A node that has left counts for nothing whatever its weight will be when it comes back.
+    const counts = place.weight > 0 || nodeOf(view, place.id)?.state === 'active';
+    return counts ? { ...place, weight: change.weights[place.id] ?? place.weight } : place;
+  });
   const pins = new Map(pinsAt(view, now));
   for (const slot of change.unpin) pins.delete(slot);
   for (const [slot, node] of change.pins) pins.set(slot, node);
@@ -77,17 +75,6 @@ export function planChange(
     slotsAfter: slotsAfter(wanted, places),
     imbalanceAfter: imbalance(wanted, places),
   };
-}
-
-const weightAfter = (place: PlaceMember, change: ClusterChange): number =>
-  // A node that has left counts for nothing whatever its weight will be when it comes back.
-  place.weight === 0 && place.receives === false ? 0 : (change.weights[place.id] ?? place.weight);
-
-function isOpen(view: View, place: PlaceMember, change: ClusterChange): boolean {
-  if (change.remove.includes(place.id)) return false;
-  if (place.receives !== false) return true;
-  const node = nodeOf(view, place.id);
-  return node?.state === 'active' && node.suspicions.length === 0;
 }
 
 function reasonOf(

@@ -54,7 +54,7 @@ const isReplaceable = (view: View, id: string): boolean =>
 /** New owners of that node's slots, and of nothing else. A slot that it was handing over goes where it was going. */
 export function ownersWithout(view: View, id: string, now: number): (string | undefined)[] {
   const places = placesOf(view, now, [id]);
-  const open = new Set(places.filter((place) => place.receives).map((place) => place.id));
+  const open = new Set(places.filter((place) => place.receives && place.weight > 0).map((place) => place.id));
   const wanted = view.owners.map((owner, slot) => {
     if (owner !== id) return owner;
     const to = view.moving.get(slot)?.to;

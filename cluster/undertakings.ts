@@ -1,7 +1,7 @@
 /** What operators ask of a cluster: decisions on a view, pure; each throws {@link ChangeRefused} where it is not allowed. */
 import { After } from '../proto/generated/node/v1/cluster.ts';
 import { drainMovesPerS } from './limits.ts';
-import { placesOf } from './members.ts';
+import { hasRoom, placesOf } from './members.ts';
 import { isRunning, type Operation } from './operation.ts';
 import { wayBack } from './operation-step.ts';
 import { ChangeRefused, type ClusterChange, type Plan } from './plan.ts';
@@ -59,7 +59,7 @@ export const drain =
     if (!isServing(node)) throw new ChangeRefused('WRONG_STATE', `${wish.node} is ${state}: there is nothing to drain`);
     refuseFrozen(view, now);
     refuseBusy(view, 'drain');
-    if (!placesOf(view, now, [wish.node]).some((place) => place.receives))
+    if (!hasRoom(placesOf(view, now, [wish.node])))
       throw new ChangeRefused(
         'WRONG_STATE',
         `${wish.node} is the last node that serves: its slots would have nowhere to go`,
@@ -81,9 +81,12 @@ export const drain =
     });
   };
 
-/** The drain of that node that is under way. */
-export const drainOf = (view: View, node: string): Operation | undefined =>
-  view.operations.find((one) => isRunning(one) && one.kind === 'drain' && one.node === node && !one.back);
+/** The drain of that node that is under way, or that it left by. */
+export function drainOf(view: View, node: string): Operation | undefined {
+  const drains = view.operations.filter((one) => one.kind === 'drain' && one.node === node && !one.back);
+  const hasLeft = nodeOf(view, node)?.state === 'left';
+  return drains.findLast((one) => isRunning(one) || (hasLeft && one.state === 'done'));
+}
 
 /** Takes an operation back: moves, weights and pins. Nothing if that is under way, or done. */
 export const rollBack =

@@ -22,6 +22,7 @@ import { clusterStream, emptyView, type View } from './view.ts';
 const sequencer = 'cluster@0';
 /** Between two tries to read or append while the log does not answer. */
 const retryMs = 100;
+const saveEveryMs = 2_000;
 
 export interface ViewLogPorts {
   readonly log: EventLog;
@@ -41,6 +42,13 @@ export type ClusterOutcome = NonNullable<ClusterEvent['outcome']>;
  */
 export type ViewDecision = (view: View, now: number) => ClusterOutcome | undefined;
 
+export interface AppendOptions {
+  /** From the call, whatever it waits for. */
+  readonly deadlineMs: number;
+  readonly reason?: string | (() => string);
+  readonly by?: string;
+}
+
 /** Thrown when the cluster's stream could not be changed in time. */
 export class ViewUnavailableError extends Error {
   override readonly name = 'ViewUnavailableError';
@@ -55,6 +63,13 @@ export class ViewLog {
   /** The highest version known to be in the log; more than the view's number while there is something to catch up on. */
   #headSeen = 0;
   #closed = false;
+  /** The event that made the view. */
+  #made: ClusterEvent | undefined;
+  #isUnsaved = false;
+  /** While set, a copy was saved lately. */
+  #cancelSave: (() => void) | undefined;
+  /** What this process appends, one after the other: it need not conflict with itself. */
+  #appending: Promise<unknown> = Promise.resolve();
 
   private constructor(ports: ViewLogPorts) {
     this.#ports = ports;
@@ -95,12 +110,15 @@ export class ViewLog {
    * Appends what `decide` wants, deciding again on every newer view until it was appended or nothing is left to do.
    * Returns the view that contains it. Waits for a log that is away until `deadlineMs` have passed.
    */
-  async append(
-    decide: ViewDecision,
-    options: { deadlineMs: number; reason?: string | (() => string); by?: string },
-  ): Promise<View> {
+  append(decide: ViewDecision, options: AppendOptions): Promise<View> {
+    const until = this.#ports.clock.monotonic() + options.deadlineMs;
+    const appended = this.#appending.then(() => this.#append(decide, options, until));
+    this.#appending = appended.catch(() => undefined);
+    return appended;
+  }
+
+  async #append(decide: ViewDecision, options: AppendOptions, until: number): Promise<View> {
     const { clock, log, random, timers } = this.#ports;
-    const until = clock.monotonic() + options.deadlineMs;
     for (let trouble = 'the view kept changing'; ; ) {
       const view = this.#view;
       const now = clock.now();
@@ -128,8 +146,7 @@ export class ViewLog {
       const appended = await log.shared(clusterStream).append(view.number as Version, 1, bytes);
       if (appended.kind === 'appended') {
         this.#applyEvent(event);
-        const { pages } = this.#ports;
-        if (pages !== undefined && this.#view.number === version) void saveView(pages, this.#view, event);
+        this.#save();
         return this.#view;
       }
       try {
@@ -150,8 +167,30 @@ export class ViewLog {
 
   close(): void {
     this.#closed = true;
+    this.#cancelSave?.();
+    const { pages } = this.#ports;
+    if (pages !== undefined && this.#isUnsaved && this.#made !== undefined)
+      void saveView(pages, this.#view, this.#made);
     this.#subscription?.close();
     this.#listeners.clear();
+  }
+
+  /** At once after a pause, then at most once in {@link saveEveryMs}: a drain changes the view dozens of times a second. */
+  #save(): void {
+    const { pages, timers } = this.#ports;
+    if (pages === undefined) return;
+    this.#isUnsaved = true;
+    if (this.#cancelSave !== undefined) return;
+    const save = (): void => {
+      if (!this.#isUnsaved || this.#made === undefined) {
+        this.#cancelSave = undefined;
+        return;
+      }
+      this.#isUnsaved = false;
+      void saveView(pages, this.#view, this.#made);
+      this.#cancelSave = timers.after(saveEveryMs, save);
+    };
+    save();
   }
 
   async #eventAt(version: Version): Promise<ClusterEvent | 'unknown' | undefined> {
@@ -205,6 +244,7 @@ export class ViewLog {
   #applyEvent(event: ClusterEvent): void {
     if (this.#closed || event.version <= this.#view.number) return;
     this.#view = evolveView(this.#view, event);
+    this.#made = event;
     for (const listener of this.#listeners) listener(this.#view);
   }
 }

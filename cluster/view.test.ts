@@ -192,6 +192,8 @@ describe('the view followed through the log', () => {
       const writer = await ViewLog.open({ ...ports(log), pages });
       await writer.append(form({ ...formation, lineage: 'first' }), { deadlineMs: 1_000 });
       await writer.append(join(node('n1')), { deadlineMs: 1_000 });
+      writer.close();
+      await new Promise<void>((soon) => setImmediate(soon));
       return { log, pages, view: writer.view };
     };
 
