@@ -86,6 +86,8 @@ export interface RecordFields {
 /** Writes header and body at `offset`, except for what only the log process knows: position, slot chain, commit start, checksums. */
 export function writeRecord(out: Buffer, offset: number, fields: RecordFields, body: Uint8Array): number {
   const length = body.byteLength;
+  // What is filled in later, or never: nothing else of this process's memory leaves with a record.
+  out.fill(0, offset, offset + recordHeaderBytes);
   out.writeUInt32LE(recordMark, offset);
   out.writeUInt32LE(length, offset + at.bodyLength);
   out[offset + at.type] = fields.type;
