@@ -70,6 +70,7 @@ export async function measureFailover(cluster: ClusterProcess, options: Failover
         ...(kind === 'roll' ? { took_s: outcomes.map(({ tookMs = 0 }) => rounded(tookMs / 1_000, 1)) } : {}),
         longest_wait_ms: rounded(Math.max(load.latencies.max, longestSince(crowd, before.at)), 0),
         refused,
+        withheld: load.withheld,
         connections_lost: after.reconnects - before.reconnects,
       };
       if (planned.has(kind) && (refused > 0 || after.reconnects > before.reconnects))

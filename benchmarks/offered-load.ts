@@ -18,6 +18,7 @@ export class OfferedLoad {
   #isOver = false;
   #running: Promise<void> = Promise.resolve();
   #resentBefore = 0;
+  #withheldBefore = 0;
 
   private constructor(load: SubmitLoad | undefined, latencies: Quantiles) {
     this.#load = load;
@@ -54,6 +55,7 @@ export class OfferedLoad {
     this.#latencies.reset();
     this.#load?.refused.clear();
     this.#resentBefore = this.#load?.resent ?? 0;
+    this.#withheldBefore = this.#load?.withheld ?? 0;
   }
   /** Since the last reset: refused for good, and refused with "send it again". */
   get refused(): number {
@@ -61,6 +63,10 @@ export class OfferedLoad {
   }
   get resent(): number {
     return (this.#load?.resent ?? 0) - this.#resentBefore;
+  }
+  /** Actions that could not even be offered, for their players had 16 unanswered ones: the machine is too slow for the rate. */
+  get withheld(): number {
+    return (this.#load?.withheld ?? 0) - this.#withheldBefore;
   }
   get acked(): number {
     return this.#load?.acked ?? 0;
