@@ -8,7 +8,8 @@
 import { createServer, type Server, Socket } from 'node:net';
 
 export type Direction = 'request' | 'response';
-export type Fate = 'pass' | 'lose' | { readonly lateMs: number };
+/** Late by so long, or until something has happened. */
+export type Fate = 'pass' | 'lose' | { readonly lateMs: number } | { readonly until: Promise<unknown> };
 export type Fates = (direction: Direction, message: Buffer) => Fate;
 
 const lengthBytes = 4;
@@ -137,11 +138,12 @@ class Pipe {
       } else {
         counts.late++;
         this.#isLate = true;
-        setTimeout(() => {
+        const over = 'until' in what ? what.until : new Promise((resolve) => setTimeout(resolve, what.lateMs));
+        void over.then(() => {
           this.#isLate = false;
           this.#write(message);
           this.#deliver();
-        }, what.lateMs);
+        });
       }
     }
   }

@@ -55,7 +55,7 @@ describe('the relay from Kafka to JetStream', () => {
     const appends = [];
     for (let v = from; v < upto; v += count)
       appends.push(writer.append(stream, version(v), count, Buffer.from(`${stream.id}/${v + 1}`)));
-    for (const outcome of await Promise.all(appends)) assert.equal(outcome.kind, 'appended');
+    for (const outcome of await Promise.all(appends)) assert.equal(outcome.kind, 'appended', JSON.stringify(outcome));
   }
 
   const caughtUp = (relay: Relay): Promise<void> =>
@@ -79,9 +79,15 @@ describe('the relay from Kafka to JetStream', () => {
       for (let head = 0; head < 60; head += 20) {
         const writer = await late.take(slot, ++epoch);
         for (const stream of streams) await write(writer, stream, head, head + 10, 2);
-        proxy.fate = (_, message) => (apiKeyOf(message) === api.produce.key ? { lateMs: 150 } : 'pass');
+        let taken: () => void = () => undefined;
+        const until = new Promise<void>((resolve) => {
+          taken = resolve;
+        });
+        proxy.fate = (direction, message) =>
+          direction === 'request' && apiKeyOf(message) === api.produce.key ? { until } : 'pass';
         const ghosts = streams.map((stream) => writer.append(stream, version(head + 10), 1, Buffer.from('ghost')));
         const owner = await source.take(slot, ++epoch);
+        taken();
         for (const stream of streams) await write(owner, stream, head + 10, head + 20);
         for (const ghost of await Promise.all(ghosts)) assert.equal(ghost.kind, 'fenced');
         proxy.fate = () => 'pass';

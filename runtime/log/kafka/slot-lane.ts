@@ -59,6 +59,9 @@ export class SlotLane implements FoldListener {
   get isOwner(): boolean {
     return this.#tenure !== undefined;
   }
+  get needsAll(): boolean {
+    return this.#waiting.hasSent;
+  }
   get isIdle(): boolean {
     return this.#waiting.isEmpty && this.#takes === 0;
   }
@@ -226,17 +229,17 @@ export class SlotLane implements FoldListener {
     this.#settle();
   }
 
+  /** What was sent may lie where the fold jumped: only if it was never shown is it *fenced*. */
   jumped(): void {
     const { term, seq } = this.reader.state;
-    if (this.#tenure?.term !== term) {
-      this.#fence(term);
-      return;
+    const isOwner = this.#tenure?.term === term;
+    const message = 'it lies, if anywhere, in what was trimmed before it was seen here';
+    for (const waiting of this.#waiting.all) {
+      if (waiting.type !== 'append' || waiting.sent === undefined) continue;
+      if (!isOwner || waiting.sent.seq <= seq) this.#waiting.finish(waiting, { kind: 'ambiguous', message });
     }
-    const message = 'it is in the log, below what was trimmed';
-    for (const waiting of this.#waiting.all)
-      if (waiting.type === 'append' && waiting.sent !== undefined && waiting.sent.seq <= seq)
-        this.#waiting.finish(waiting, { kind: 'ambiguous', message });
-    this.#settle();
+    if (isOwner) this.#settle();
+    else this.#fence(term);
   }
 
   /** Callers that waited for too long are answered. */

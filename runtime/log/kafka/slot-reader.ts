@@ -30,6 +30,8 @@ const deletedByOthers = (slot: number, start: number): LogDamagedError =>
   );
 
 export interface FoldListener {
+  /** Must see every record, however far behind the reader is: it waits for some. */
+  readonly needsAll: boolean;
   folded(entry: Entry, offset: number, counted: boolean): void;
   /** The fold went on from a checkpoint: what lies between was not shown. */
   jumped(): void;
@@ -136,7 +138,8 @@ export class SlotReader implements SlotFold {
   }
 
   #isFarBehind(upto: number): boolean {
-    return this.#advancing === undefined && upto - this.position > this.limits.behindMax;
+    if (this.#advancing !== undefined || this.listener?.needsAll === true) return false;
+    return upto - this.position > this.limits.behindMax;
   }
 
   async #fetchOn(): Promise<void> {

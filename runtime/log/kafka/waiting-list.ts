@@ -69,6 +69,10 @@ export class WaitingList {
   get all(): readonly Waiting[] {
     return [...this.#items];
   }
+  /** Something may be in the log that was not folded yet. */
+  get hasSent(): boolean {
+    return this.#items.some((one) => one.type === 'append' && one.sent !== undefined);
+  }
   /** Of some append the caller was told that its outcome is unknown, and it still is. */
   get hasAmbiguous(): boolean {
     return this.#items.some((one) => one.type === 'append' && one.resolve === undefined);
