@@ -4,7 +4,7 @@
 export const probeIntervalMs = 250;
 export const neighboursWatched = 3;
 /** No answer for so long is a suspicion. Well above what a busy machine of two cores makes a healthy node wait. */
-export const silentMsMax = 1_500;
+export const silentMsMax = 2_000;
 /** A node that has not heard from its log for so long, while the asker has, cannot commit. */
 export const stuckMsMax = 2_000;
 /** Two accusers must agree within this time. */

@@ -14,8 +14,8 @@ import { isServing, nodeOf } from './view.ts';
 export interface SlotServer {
   /** Takes the slot from the log and serves it. Rejects when that did not work; taking again is harmless. */
   take(slot: Slot, epoch: number): Promise<void>;
-  /** Finishes what is under way and stops serving. Never rejects. */
-  release(slot: Slot): Promise<void>;
+  /** Finishes what is under way and stops serving. Never rejects. `isPrepared`: what takes long was done before. */
+  release(slot: Slot, isPrepared?: boolean): Promise<void>;
 }
 
 export interface SlotKeeperPorts {
@@ -101,12 +101,12 @@ export class SlotKeeper {
     this.#retryLater();
   }
 
-  /** Stops serving a slot that the view still gives to us, until {@link keep} or a view that does not. Never rejects. */
+  /** Stops serving a slot that was prepared for it and that the view still gives to us, until {@link keep} or a view that does not. Never rejects. */
   async give(slot: Slot): Promise<void> {
     this.#given.add(slot);
     if (this.#slots.get(slot)?.kind !== 'serving') return;
     this.#slots.set(slot, { kind: 'releasing' });
-    await this.#ports.server.release(slot);
+    await this.#ports.server.release(slot, true);
     this.#slots.delete(slot);
     this.#look();
   }

@@ -137,7 +137,7 @@ export class NodeIncarnation {
     const host = this.#host;
     return {
       take: (slot, epoch) => host.takeSlot(slot, epoch),
-      release: (slot) => host.releaseSlot(slot),
+      release: (slot, isPrepared) => host.releaseSlot(slot, isPrepared),
       prepare: (slot) => host.prepareSlot(slot),
       health: (slot) => {
         const load = host.slotLoad(slot);

@@ -19,6 +19,9 @@ import { PageArrivals } from './page-arrivals.ts';
 import { eventIn, findRecord, RecentRecords } from './recent-records.ts';
 import { type SavedActor, Saving } from './saving.ts';
 
+/** What a prepared activation may leave to the log alone when it is handed over: read and folded within milliseconds. */
+const handoffTailEventsMax = 512;
+
 /**
  * One actor in memory.
  *
@@ -46,6 +49,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
   #provedAt = Number.NEGATIVE_INFINITY;
   #isProving = false;
   #isLastSave = false;
+  #isPrepared = false;
   #isSettlingDoubt = false;
   #faultReason: EndReason = 'fault';
   #fault: unknown;
@@ -264,9 +268,13 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
     if (this.isIdle && (isSaved || force) && this.flights.size === 0) this.end(reason);
   }
 
-  /** Hands over in good order: resolves when the activation is over. */
-  drain(deadlineMs: number): Promise<void> {
+  /**
+   * Hands over in good order: resolves when the activation is over. With `isPrepared` its pages were written just now, and the
+   * few events since then are left to the log, as in a crash: whoever takes over reads them, instead of waiting for us.
+   */
+  drain(deadlineMs: number, isPrepared = false): Promise<void> {
     if (this.isOver) return Promise.resolve();
+    this.#isPrepared = isPrepared;
     return new Promise((resolve) => {
       const cancel = this.node.timers.after(deadlineMs, () => this.end('handoff'));
       this.#drained.push(() => {
@@ -453,7 +461,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
       !this.gate.isEmpty
     )
       return;
-    if (this.saving.tailEvents === 0) {
+    if (this.saving.tailEvents <= (this.#isPrepared ? handoffTailEventsMax : 0)) {
       this.end('handoff');
       return;
     }

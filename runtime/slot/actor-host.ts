@@ -141,11 +141,14 @@ export class ActorHost {
     return [...this.#slots.values()].filter((owned) => owned.isOwned).map((owned) => owned.load());
   }
 
-  /** Gives the slot up in good order; resolves when nothing of it is left. New commands get NOT_OWNER from now on. */
-  async releaseSlot(slot: Slot): Promise<void> {
+  /**
+   * Gives the slot up in good order; resolves when nothing of it is left. New commands get NOT_OWNER from now on. `isPrepared`:
+   * after {@link prepareSlot}, to be quick about it.
+   */
+  async releaseSlot(slot: Slot, isPrepared = false): Promise<void> {
     const owned = this.#slots.get(slot);
     if (owned === undefined) return;
-    await owned.release();
+    await owned.release(isPrepared);
     if (this.#slots.get(slot) === owned) this.#slots.delete(slot);
   }
 

@@ -174,8 +174,11 @@ export class OwnedSlot implements SlotContext {
     return { slot: this.slot, activations, bytes, tailEvents, commands: this.#commands, parked: this.#parked.size };
   }
 
-  /** Gives the slot up in good order: what is in flight finishes, pages and agenda are written. */
-  release(): Promise<void> {
+  /**
+   * Gives the slot up in good order: what is in flight finishes, pages and agenda are written; if it {@link flush}ed just
+   * now (`isPrepared`), the little that came since then stays in the log alone.
+   */
+  release(isPrepared = false): Promise<void> {
     if (this.#life.kind === 'releasing') return this.#life.done;
     if (this.#life.kind === 'released') return Promise.resolve();
     this.#failTaking('NOT_OWNER', 'the slot moves to another node: send it there');
@@ -186,12 +189,13 @@ export class OwnedSlot implements SlotContext {
     const { writer } = this.#life;
     let finished: () => void = () => {};
     this.#life = { kind: 'releasing', writer, done: new Promise((resolve) => (finished = resolve)) };
-    return this.#release().finally(finished);
+    return this.#release(isPrepared).finally(finished);
   }
 
-  async #release(): Promise<void> {
-    await Promise.all([...this.activations()].map((activation) => activation.drain(this.node.limits.drainMs)));
-    await this.agenda.save();
+  async #release(isPrepared: boolean): Promise<void> {
+    const { drainMs } = this.node.limits;
+    await Promise.all([...this.activations()].map((activation) => activation.drain(drainMs, isPrepared)));
+    if (!isPrepared) await this.agenda.save();
     this.#close();
   }
 
