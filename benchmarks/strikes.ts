@@ -6,7 +6,7 @@ import type { Crowd } from '../cluster/host/black-box/crowd.ts';
 import { until } from '../cluster/host/black-box/deadline.ts';
 
 const acceptMsMax = 60_000;
-const settleMsMax = 400_000;
+const calmMsMax = 400_000;
 const operationMsMax = 120_000;
 
 interface Operation {
@@ -42,6 +42,8 @@ export class Strikes {
   constructor(
     private readonly cluster: ClusterProcess,
     private readonly crowd: Crowd,
+    /** How long a node that came back may take to get its share, before the next strike comes all the same. */
+    private readonly settleMs: number,
   ) {}
 
   /** SIGKILL to a node that serves hunts of the crowd: until each of them accepted the next action. */
@@ -50,7 +52,7 @@ export class Strikes {
     const killed = this.cluster.kill(name);
     const waits = await this.#accepted(there, performance.now(), `${name} was killed`);
     await this.cluster.respawned(killed, 60_000);
-    await this.#calm();
+    await this.#settled();
     return { waits };
   }
 
@@ -61,7 +63,7 @@ export class Strikes {
     try {
       const waits = await this.#accepted(there, performance.now(), `${name} was stopped`);
       process.kill(pid, 'SIGCONT');
-      await this.#calm();
+      await this.#settled();
       return { waits };
     } finally {
       process.kill(pid, 'SIGCONT');
@@ -154,9 +156,13 @@ export class Strikes {
     );
   }
 
+  async #settled(): Promise<void> {
+    if (this.settleMs > 0) await this.#calm(this.settleMs).catch(() => undefined);
+  }
+
   /** Every node is active and no operation under way. */
-  #calm(): Promise<unknown> {
-    return until('every node to be back, and to have its share', settleMsMax, async () => {
+  #calm(ms = calmMsMax): Promise<unknown> {
+    return until('every node to be back, and to have its share', ms, async () => {
       const { nodes, operations } = await this.#ring();
       const busy = operations.some((one) => one.state === 'canary' || one.state === 'running');
       return !busy && nodes.every((node) => node.state === 'active' && node.slots > 0);
