@@ -109,6 +109,8 @@ export class Members<M, E extends ActorEvent> implements PageHolder {
 
   #evolve(memberId: string, event: E, isMember: boolean): void {
     const page = this.pageOf(memberId);
+    // A page that came with the header may be ahead of it: a save that broke off stores pages first.
+    if (page.rows !== undefined && event.version <= page.foldedTo) return;
     if (page.rows !== undefined) this.#fold(page, memberId, event, isMember);
     else if (page.pending.at(-1) !== event) page.pending.push(event);
   }

@@ -17,7 +17,7 @@ import {
   type World,
 } from '../runtime.fixture.ts';
 import { stateAt } from './long-reads.ts';
-import { depthOf, memberHash, pageId, suffixOf } from './page.ts';
+import { depthOf, headerPage, memberHash, pageId, suffixOf } from './page.ts';
 import { decodeRecord } from './record.ts';
 import { expandVectors } from './vector.ts';
 
@@ -178,6 +178,24 @@ describe('pages of members', () => {
         break;
       }
     }
+  });
+
+  it('give the same state after a crash between the only page and its header', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    await play(node);
+    await node.host.find(counterStream)?.save();
+    for (const player of players) node.send(player, 2, { type: 'add', n: 1 });
+    await until('the answers', () => node.replies.length === players.length);
+    // The page is stored, and names a later version than the header that stays.
+    world.pages.crash = (_stream, page) => page.page === headerPage;
+    await node.host.find(counterStream)?.save();
+    node.host.abandon();
+    world.pages.crash = undefined;
+    const next = newNode(world, { nodeKey: 'n2@2' });
+    await next.host.takeSlot(counterSlot, 2);
+    assert.deepEqual(await live(next), await replayed(world));
+    next.host.abandon();
   });
 
   it('that wait to be written are bounded: beyond, BUSY', async () => {
