@@ -80,7 +80,7 @@ describe('a plan of moves', () => {
           }
         });
       }),
-      { numRuns: 120 },
+      { numRuns: 160 },
     );
     assert.ok(steps > 2_000, `only ${steps} steps`);
   });
