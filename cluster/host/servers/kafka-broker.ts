@@ -57,10 +57,10 @@ async function startBrokers(options: KafkaOptions, jvm: readonly string[]): Prom
   const count = options.nodes ?? 1;
   const java = requireProgram('java');
   const classPath = join(kafkaJars(), '*');
-  const id = randomBytes(16);
+  const drawn = randomBytes(16);
   // Kafka's own tool would read an id that begins with a dash as an option.
-  id[0] = (id[0] as number) & 0x7f;
-  const clusterId = id.toString('base64url');
+  drawn[0] = (drawn[0] as number) & 0x7f;
+  const clusterId = drawn.toString('base64url');
   const places: Place[] = [];
   for (let id = 1; id <= count; id++) {
     places.push({ id, client: await freePort(), peers: await freePort(), folder: serverFolder(`kafka-${id}`) });
