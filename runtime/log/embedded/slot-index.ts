@@ -79,10 +79,13 @@ export class SlotIndex {
     let bytes = 0;
     let reached = from;
     const take = (position: number, length: number): boolean => {
-      if (position + length > reached) {
-        found.push({ position, length });
-        reached = position + length;
-        bytes += length;
+      const stop = position + length;
+      if (stop > reached) {
+        // What was scanned again after a crash may lie in a run with what came after it.
+        const start = found.length === 0 ? position : Math.max(position, reached);
+        found.push({ position: start, length: stop - start });
+        reached = stop;
+        bytes += stop - start;
       }
       return bytes < bytesMax;
     };
@@ -145,7 +148,7 @@ export class SlotIndex {
       // After a crash between index and checkpoint the same records are scanned again: they are here already.
       const end =
         entry.value.readDoubleLE(entry.value.length - runBytes) + entry.value.readUInt32LE(entry.value.length - 4);
-      while (runs.length > 0 && (runs[0] as number) < end) runs.splice(0, 2);
+      cutBefore(end, runs);
     }
     for (let at = 0; at < runs.length; ) {
       const room = blockRunsMax - held.length / runBytes;
@@ -160,5 +163,14 @@ export class SlotIndex {
       key = undefined;
       held = Buffer.alloc(0);
     }
+  }
+}
+
+/** Lets go of what the runs hold before `position`, which ends a record; a run may hold records on both sides. */
+function cutBefore(position: number, runs: number[]): void {
+  while (runs.length > 0 && (runs[0] as number) < position) {
+    const stop = (runs[0] as number) + (runs[1] as number);
+    if (stop <= position) runs.splice(0, 2);
+    else runs.splice(0, 2, position, stop - position);
   }
 }
