@@ -96,7 +96,12 @@ export class SimCluster {
         process,
         network: this.network,
         members,
-        manners: { kinds: kindsFor(options), limits: options.runtime, pageCacheBytesMax: 1 },
+        manners: {
+          kinds: kindsFor(options),
+          limits: options.runtime,
+          pageCacheBytesMax: 1,
+          pagesApart: options.pagesApart,
+        },
         metrics: this.sights.metrics,
         fault: (what, error) => this.ownFaults.push({ what, error }),
         note: (what) => this.history.note(name, what),

@@ -19,6 +19,8 @@ export interface Commanded extends LedgerEntry {
   readonly sentAt: number;
   answeredAt: number | undefined;
   toldAt: number | undefined;
+  /** The final refusal without effect, if that was the end. */
+  refusal: { readonly code: string; readonly at: number } | undefined;
   /** Sendings of which no answer came, or one that leaves it open: the effect may be there without a reply. */
   unknown: number;
   /** The client gave it up after a retryable refusal. */

@@ -15,6 +15,9 @@ export class Nemesis {
   readonly fired = new Map<FaultName, number>();
   /** A log that was told not to sync lost power: what it acknowledged shortly before may be gone, and only that. */
   hasLostData = false;
+  /** What was begun by a clock that leapt forward is young until the others have come as far. */
+  furthestLeapMs = 0;
+  hasSetClocks = false;
   #isActive = true;
   #lastOperation = '';
   /** How to undo what is broken at present. */
@@ -97,6 +100,8 @@ export class Nemesis {
         const one = chance.pick(cluster.all);
         const ms = chance.pick([-3_600_000, -5_000, -700, 900, 6_000, 600_000]);
         one.process.setWallBy(ms);
+        this.furthestLeapMs = Math.max(this.furthestLeapMs, ms);
+        this.hasSetClocks = true;
         return `${one.name} by ${ms} ms${this.#for(2_500, () => one.process.setWallBy(-ms))}`;
       }
       case 'lost pages':

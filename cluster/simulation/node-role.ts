@@ -6,6 +6,7 @@ import { Intake } from '../../runtime/command/intake.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 import type { RuntimeLimits } from '../../runtime/limits.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
+import type { PageStore } from '../../runtime/log/page-store.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import { ActorHost } from '../../runtime/slot/actor-host.ts';
 import { ClusterMember } from '../cluster-member.ts';
@@ -24,6 +25,8 @@ export interface NodeManners {
   readonly kinds: readonly AnyActorKind[];
   readonly limits: Partial<RuntimeLimits>;
   readonly pageCacheBytesMax: number;
+  /** Pages of one save are stored one by one, as page stores may: a crash in between leaves a prefix. */
+  readonly pagesApart: boolean;
 }
 
 export interface NodeParts {
@@ -98,7 +101,7 @@ export class RunningNode {
       nodeKey: `${name}@${number}`,
       kinds: manners.kinds,
       log,
-      pages: log,
+      pages: manners.pagesApart ? apart(log, process) : log,
       clock,
       timers,
       random,
@@ -176,6 +179,20 @@ export class RunningNode {
     else this.parts.end(fate);
   }
 }
+
+/** Between two pages of a save. */
+const pageApartMs = 15;
+
+const apart = (store: PageStore, { timers }: SimProcess): PageStore => ({
+  load: (stream, pages) => store.load(stream, pages),
+  save: async (stream, pages) => {
+    for (const page of pages) {
+      await store.save(stream, [page]);
+      await new Promise<void>((resolve) => timers.after(pageApartMs, resolve));
+    }
+  },
+  drop: (stream, pages) => store.drop(stream, pages),
+});
 
 type Fate = 'removed' | 'drained, and stays' | 'drained' | 'another process has the name' | 'no member any more';
 

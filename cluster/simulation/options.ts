@@ -70,6 +70,8 @@ export interface SimOptions {
     readonly activationBytesMax: number;
   };
   readonly hotSubscribers: number;
+  /** As page stores may: a crash in the middle of a save leaves a prefix of its pages. */
+  readonly pagesApart: boolean;
 }
 
 export function drawOptions(seed: number): SimOptions {
@@ -121,5 +123,6 @@ export function drawOptions(seed: number): SimOptions {
       activationBytesMax: chance.pick([1, 512 * 1024 * 1024]),
     },
     hotSubscribers: chance.pick([2, 1_000]),
+    pagesApart: chance.chance(0.5),
   };
 }

@@ -135,6 +135,7 @@ export class SimPlayer {
       sentAt: process.schedule.now,
       answeredAt: undefined,
       toldAt: undefined,
+      refusal: undefined,
       unknown: 0,
       isAbandoned: false,
     };
@@ -238,6 +239,8 @@ export class SimPlayer {
       open.cancel = process.timers.after(wait, () => this.#send(open));
       return;
     }
+    if (reply.t === 'nack' && reply.version === undefined)
+      command.refusal = { code: reply.code, at: process.schedule.now };
     if (reply.t === 'nack' && reply.code === 'NOT_JOINED') this.#mustJoin = true;
     open.cancel();
     this.#open.delete(reply.seq);

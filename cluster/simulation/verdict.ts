@@ -7,6 +7,7 @@ import { checkEffects } from './checkers/effect-checker.ts';
 import { type Comparison, compareAll, Fold } from './checkers/fold.ts';
 import { checkLog } from './checkers/log-checker.ts';
 import { checkRecency, comparisonsOf, Told, tellings } from './checkers/read-checker.ts';
+import { checkRefusals } from './checkers/refusal-checker.ts';
 import { checkAlarms, checkRules } from './checkers/rule-checker.ts';
 import { liveActor, storedPages } from './checkers/state-checker.ts';
 import { checkStream } from './checkers/stream-checker.ts';
@@ -14,20 +15,27 @@ import type { SimCluster } from './cluster.ts';
 import type { Evidence, HuntEvidence } from './evidence.ts';
 import type { History, HuntMade } from './history.ts';
 
-/** `isLossy`: what was acknowledged may be gone, so that only the log and what is made of it are judged. */
+export interface Circumstances {
+  /** When the safety phase ended; ms since 1970. */
+  readonly nowMs: number;
+  /** What was acknowledged may be gone, so that only the log and what is made of it are judged. */
+  readonly isLossy: boolean;
+  /** No clock was set. */
+  readonly areClocksSound: boolean;
+}
+
 export function judgeRun(
   history: History,
   evidence: Evidence,
   cluster: SimCluster,
-  nowMs: number,
-  isLossy: boolean,
+  { nowMs, isLossy, areClocksSound }: Circumstances,
 ): string[] {
   const faults = checkLog(evidence);
   for (const made of history.hunts) {
     const found = evidence.hunts.get(made.hunt);
     if (found !== undefined) {
       faults.push(...judgeStates(made, found, cluster, nowMs, isLossy ? [] : history.seen));
-      if (!isLossy) faults.push(...judgeClients(history, made, found));
+      if (!isLossy) faults.push(...judgeClients(history, made, found, areClocksSound));
     } else if (!isLossy) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
   }
   return faults;
@@ -37,13 +45,21 @@ const ofHunt = <T extends { readonly hunt: number }>(all: readonly T[], hunt: nu
   all.filter((one) => one.hunt === hunt);
 
 /** What clients were told, by the log. */
-function judgeClients(history: History, { hunt, rules }: HuntMade, found: HuntEvidence): string[] {
+function judgeClients(
+  history: History,
+  { hunt, rules }: HuntMade,
+  found: HuntEvidence,
+  areClocksSound: boolean,
+): string[] {
   const commands = ofHunt(history.commands, hunt);
   const steered = ofHunt(history.steered, hunt);
   const seen = ofHunt(history.seen, hunt);
+  const told = new Told(tellings(commands, steered, seen));
   return [
     ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), steered),
-    ...checkRecency(hunt, seen, new Told(tellings(commands, steered, seen))),
+    ...checkRecency(hunt, seen, told),
+    // A clock that was set may have made it true for a moment that nobody can know of.
+    ...(areClocksSound ? checkRefusals(found, commands, told) : []),
     ...ofHunt(history.followed, hunt).flatMap((followed) => checkStream(found, followed, rules.entry === 'solo')),
   ];
 }
