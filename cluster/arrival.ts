@@ -15,6 +15,8 @@ import type { ViewDecision, ViewLog } from './view-log.ts';
 
 const sayMsMax = 3_000;
 const sayAgainMs = 500;
+/** What is served within this time is said together: nobody waits for these words but the pace. */
+const gatherMs = 30;
 /** A stall that looks longer than this tells of clocks that disagree between two machines. */
 const stallMsBelieved = 20_000;
 
@@ -93,11 +95,10 @@ export class Arrivals {
     for (const cancel of this.#verdicts.values()) cancel();
   }
 
-  /** What is served in one round is said in one event. */
   #saySoon(): void {
     if (this.#isSaying || this.#closed) return;
     this.#isSaying = true;
-    this.ports.timers.soon(() => void this.#say());
+    this.#cancelAgain = this.ports.timers.after(gatherMs, () => void this.#say());
   }
 
   async #say(): Promise<void> {

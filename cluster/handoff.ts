@@ -26,21 +26,36 @@ export interface HandoffPorts {
   readonly failed?: (slot: Slot, error: unknown) => void;
 }
 
-/** The move is done as far as the old owner is concerned, unless it was taken back meanwhile. */
+export interface Given {
+  readonly slot: Slot;
+  readonly moving: Moving;
+  readonly stoppedAt: number;
+}
+
+/** These moves of one operation are done as far as the old owner is concerned, but those that were taken back meanwhile. */
 export const assignMoved =
-  (slot: Slot, from: string, { to, operation }: Moving, stoppedMs: () => number): ViewDecision =>
+  (given: readonly Given[], from: string, monotonic: () => number): ViewDecision =>
   (view) => {
-    const present = view.moving.get(slot);
-    if (view.owners[slot] !== from || present?.to !== to || present.operation !== operation) return undefined;
-    if (!isServing(nodeOf(view, to))) return undefined;
-    const slots = [{ node: to, slots: [slot] }];
-    return { $case: 'assigned', value: { slots, operation, stoppedMs: stoppedMs() } };
+    const still = given.filter(({ slot, moving: { to, operation } }) => {
+      const present = view.moving.get(slot);
+      const isMeant = present?.to === to && present.operation === operation;
+      return view.owners[slot] === from && isMeant && isServing(nodeOf(view, to));
+    });
+    const [first] = still;
+    if (first === undefined) return undefined;
+    const { operation } = first.moving;
+    const slots = still.map(({ slot, moving }) => ({ node: moving.to, slots: [slot] }));
+    const stoppedMs = monotonic() - Math.min(...still.map((one) => one.stoppedAt));
+    return { $case: 'assigned', value: { slots, operation, stoppedMs } };
   };
 
 export class Handoff {
   readonly #underWay = new Set<Slot>();
   readonly #stopListening: () => void;
   #closed = false;
+  /** Given up, and not said yet. */
+  #given: Given[] = [];
+  #saying: Promise<{ readonly failure?: unknown }> = Promise.resolve({});
 
   constructor(
     readonly me: string,
@@ -78,8 +93,27 @@ export class Handoff {
     if (viewLog.view.moving.get(slot) !== moving) return;
     const stoppedAt = clock.monotonic();
     await keeper.give(slot);
-    const decide = assignMoved(slot, this.me, moving, () => clock.monotonic() - stoppedAt);
-    await viewLog.append(decide, { deadlineMs: sayMsMax, by: this.me, reason: 'handed over' });
+    this.#given.push({ slot, moving, stoppedAt });
+    // Whoever is ready while another one is being said, is said with the next.
+    this.#saying = this.#saying.then(() => this.#say());
+    const { failure } = await this.#saying;
+    if (failure !== undefined) throw failure;
+  }
+
+  async #say(): Promise<{ readonly failure?: unknown }> {
+    const { viewLog, clock } = this.ports;
+    for (let [first] = this.#given; first !== undefined; [first] = this.#given) {
+      const { operation } = first.moving;
+      const given = this.#given.filter((one) => one.moving.operation === operation);
+      this.#given = this.#given.filter((one) => one.moving.operation !== operation);
+      const decide = assignMoved(given, this.me, () => clock.monotonic());
+      try {
+        await viewLog.append(decide, { deadlineMs: sayMsMax, by: this.me, reason: 'handed over' });
+      } catch (failure) {
+        return { failure };
+      }
+    }
+    return {};
   }
 
   /** What cannot be written in time is read from the log by the new owner. */

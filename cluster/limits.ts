@@ -33,7 +33,7 @@ export const serveMsMax = 15_000;
 /** The canary's verdict may come so much later than the time that it was watched for. */
 export const verdictMsMax = 5_000;
 /** Slots of one operation that are under way at once. */
-export const movesInFlightMax = 4;
+export const movesInFlightMax = 8;
 /** What nobody gave a pace for: a node of nine is empty, or has its share, within seconds. */
 export const drainMovesPerS = 24;
 export const joinMovesPerS = 24;

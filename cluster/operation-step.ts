@@ -19,6 +19,8 @@ export type Step =
 const append = (outcome: ClusterOutcome, reason: string): Step => ({ kind: 'append', outcome, reason });
 const wait = (until: number): Step => ({ kind: 'wait', until });
 const lookAgainMs = 1_000;
+/** A faster pace names several slots in one event: the fewer events, the less those who hand over wait for one another. */
+const stepsPerS = 6;
 
 export function nextStep(view: View, operation: Operation, now: number): Step {
   if (!isRunning(operation)) return wait(Number.POSITIVE_INFINITY);
@@ -41,11 +43,13 @@ export function nextStep(view: View, operation: Operation, now: number): Step {
   if (stuck !== undefined) return stuckStep(operation, stuck);
   const freeze = frozenAt(view, now);
   if (freeze !== undefined) return wait(freeze.until);
-  const next = open.find((move) => move.state === 'waiting');
-  if (next === undefined || underWay.length >= movesInFlightMax) return wait(nextStuckAt(underWay, now));
-  const due = operation.steppedAt + 1_000 / operation.movesPerS;
+  const waiting = open.filter((move) => move.state === 'waiting');
+  const room = movesInFlightMax - underWay.length;
+  if (waiting.length === 0 || room <= 0) return wait(nextStuckAt(underWay, now));
+  const atOnce = Math.max(1, Math.floor(operation.movesPerS / stepsPerS));
+  const due = operation.steppedAt + (1_000 * atOnce) / operation.movesPerS;
   if (now < due) return wait(due);
-  return beginStep(view, operation, next, now);
+  return beginStep(view, operation, waiting.slice(0, Math.min(room, atOnce)), now);
 }
 
 function canaryStep(view: View, operation: Operation, now: number): Step {
@@ -56,7 +60,7 @@ function canaryStep(view: View, operation: Operation, now: number): Step {
   switch (first.state) {
     case 'waiting': {
       const freeze = frozenAt(view, now);
-      return freeze === undefined ? beginStep(view, operation, first, now) : wait(freeze.until);
+      return freeze === undefined ? beginStep(view, operation, [first], now) : wait(freeze.until);
     }
     case 'moving':
     case 'assigned':
@@ -80,17 +84,20 @@ const nextStuckAt = (moves: readonly Move[], now: number): number =>
 const stuckWords = ({ slot, from, to, state }: Move): string =>
   state === 'assigned' ? `${to} does not come to serve slot ${slot}` : `${from} does not hand slot ${slot} over`;
 
+function beginStep(view: View, operation: Operation, moves: readonly Move[], now: number): Step {
+  const slots = moves.flatMap((move) => {
+    const to = targetOf(view, operation, move, now);
+    return to === undefined || to === view.owners[move.slot] ? [] : [{ node: to, slots: [move.slot] }];
+  });
+  if (slots.length === 0) return wait(now + lookAgainMs);
+  return append({ $case: 'moving', value: { operation: operation.id, slots } }, moves[0]?.reason ?? '');
+}
+
 /** A slot that is drained goes to somebody else if its place is not to be had any more. */
-function beginStep(view: View, operation: Operation, move: Move, now: number): Step {
+function targetOf(view: View, operation: Operation, move: Move, now: number): string | undefined {
   const target = nodeOf(view, move.to);
-  const isFine = target?.state === 'active' && !isSuspect(target, now);
-  const isDrain = operation.kind === 'drain' && !operation.back;
-  const to = isFine ? move.to : isDrain ? placeFor(view, move.slot, now) : undefined;
-  if (to === undefined || to === view.owners[move.slot]) return wait(now + lookAgainMs);
-  return append(
-    { $case: 'moving', value: { operation: operation.id, slots: [{ node: to, slots: [move.slot] }] } },
-    move.reason,
-  );
+  if (target?.state === 'active' && !isSuspect(target, now)) return move.to;
+  return operation.kind === 'drain' && !operation.back ? placeFor(view, move.slot, now) : undefined;
 }
 
 function placeFor(view: View, slot: number, now: number): string | undefined {

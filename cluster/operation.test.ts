@@ -77,7 +77,7 @@ class Play {
       const owner = this.view.owners[slot] ?? '';
       if (!this.deaf.has(owner))
         this.say(
-          assignMoved(slot as Slot, owner, moving, () => 3),
+          assignMoved([{ slot: slot as Slot, moving, stoppedAt: 0 }], owner, () => 3),
           owner,
         );
     }

@@ -23,6 +23,7 @@ const sequencer = 'cluster@0';
 /** Between two tries to read or append while the log does not answer. */
 const retryMs = 100;
 const saveEveryMs = 2_000;
+const fingerprintsKept = 256;
 
 export interface ViewLogPorts {
   readonly log: EventLog;
@@ -63,6 +64,8 @@ export class ViewLog {
   /** The highest version known to be in the log; more than the view's number while there is something to catch up on. */
   #headSeen = 0;
   #closed = false;
+  /** Of the latest events, by version. */
+  readonly #fingerprints = new Map<number, number>();
   /** The event that made the view. */
   #made: ClusterEvent | undefined;
   #isUnsaved = false;
@@ -149,6 +152,8 @@ export class ViewLog {
         this.#save();
         return this.#view;
       }
+      // Often the feed has brought what came before us already.
+      if (appended.kind === 'conflict' && this.#view.number >= version && !this.#isMade(version, fingerprint)) continue;
       try {
         // After a lost answer the log may hold this very event: then it is done.
         const mine = await this.#catchUpLookingFor(version, fingerprint);
@@ -204,6 +209,11 @@ export class ViewLog {
     }
   }
 
+  #isMade(version: number, fingerprint: number): boolean {
+    const known = this.#fingerprints.get(version);
+    return known === undefined || known === fingerprint;
+  }
+
   async #catchUpLookingFor(version: number, fingerprint: number): Promise<boolean> {
     const page = await this.#ports.log.read(clusterStream, version as Version);
     const mine = page.records.some((record) =>
@@ -245,6 +255,8 @@ export class ViewLog {
     if (this.#closed || event.version <= this.#view.number) return;
     this.#view = evolveView(this.#view, event);
     this.#made = event;
+    this.#fingerprints.set(event.version, event.fingerprint);
+    this.#fingerprints.delete(event.version - fingerprintsKept);
     for (const listener of this.#listeners) listener(this.#view);
   }
 }

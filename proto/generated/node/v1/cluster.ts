@@ -100,7 +100,7 @@ export interface NodeLeft {
   after: After;
 }
 
-/** `operation` and `stopped_ms` (how long the old owner had served nothing when it appended this) when it was a handoff. */
+/** `operation` and `stopped_ms` (how long the old owner had not served the first of them when it appended this) when it was a handoff. */
 export interface SlotsAssigned {
   slots: SlotRange[];
   operation: string;
