@@ -46,7 +46,7 @@ describe('the benchmarks, at a small size', function () {
   });
 
   it('failover finds the next accepted action, measures stalls, and gives a clean verdict', async () => {
-    const options = { hunts: 4, perHunt: 1, everyMs: 100, rate: 200, settleMs: 0 };
+    const options = { hunts: 4, perHunt: 1, everyMs: 100, rate: 200, settleMs: 0, warmUpS: 0 };
     const strikes = { kill: 1, stop: 0, gateway: 0, log: 1, move: 2, drain: 1, roll: 0 };
     const { measured } = await measureFailover(cluster, { ...options, ...strikes });
     assert.deepEqual([measured.lost, measured.doubled], [0, 0]);

@@ -6,6 +6,7 @@
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { Crowd } from '../cluster/host/black-box/crowd.ts';
+import { delay } from '../cluster/host/black-box/deadline.ts';
 import { startBenchCluster } from './bench-cluster.ts';
 import { OfferedLoad } from './offered-load.ts';
 import { Quantiles, rounded } from './quantiles.ts';
@@ -25,13 +26,15 @@ export interface FailoverOptions extends Readonly<Record<Kind, number>> {
   /** Actions a second behind the players that are measured; 0: none. */
   readonly rate: number;
   readonly settleMs: number;
+  /** Of load alone, before anything is measured. */
+  readonly warmUpS: number;
 }
 
 const loadHunts = 100;
 const loadPlayers = 70;
 
 export async function measureFailover(cluster: ClusterProcess, options: FailoverOptions): Promise<Report> {
-  const { hunts, perHunt, everyMs, rate, settleMs } = options;
+  const { hunts, perHunt, everyMs, rate, settleMs, warmUpS } = options;
   const gateways = Array.from({ length: cluster.options.gateways ?? 1 }, (_, i) => `g${i + 1}`);
   // The load keeps the last gateway for itself, for it does not reconnect; the players share the others.
   const playersOn = gateways.length > 1 ? gateways.slice(0, -1) : gateways;
@@ -45,6 +48,7 @@ export async function measureFailover(cluster: ClusterProcess, options: Failover
     players: loadPlayers,
   });
   try {
+    await delay(warmUpS * 1_000);
     const strikes = new Strikes(cluster, crowd, settleMs);
     const measured: Record<string, unknown> = { ready_after_ms: rounded(cluster.readyAfterMs, 0) };
     for (const kind of kinds) {
@@ -150,6 +154,7 @@ if (isMain(import.meta.url)) {
     'every-ms': 125,
     rate: 0,
     'settle-ms': 15_000,
+    'warm-up': 10,
     kill: 3,
     stop: 3,
     gateway: 3,
@@ -161,7 +166,12 @@ if (isMain(import.meta.url)) {
   });
   const cluster = await startBenchCluster(flags);
   try {
-    const options = { perHunt: flags['per-hunt'], everyMs: flags['every-ms'], settleMs: flags['settle-ms'] };
+    const options = {
+      perHunt: flags['per-hunt'],
+      everyMs: flags['every-ms'],
+      settleMs: flags['settle-ms'],
+      warmUpS: flags['warm-up'],
+    };
     print(await measureFailover(cluster, { ...flags, ...options }));
   } finally {
     await cluster.stopAndRemove();
