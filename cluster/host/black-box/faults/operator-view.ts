@@ -10,6 +10,7 @@ import type { ClusterProcess } from '../cluster-process.ts';
 
 const lookMs = 300;
 const warnLevel = 40;
+const errorLevel = 50;
 /** Numbers in a detail change all the time: the first of a kind is told. */
 const kindOf = (line: string): string => line.replaceAll(/\d+/g, 'n');
 const gauges = /^(hunt_projection_lag_seconds|hunt_projection_lag_events|hunt_relay_lag_events) (\S+)$/gm;
@@ -99,8 +100,9 @@ function newLines(file: string, offset: number): { readonly level: number; reado
   const text = readFileSync(file).subarray(offset).toString('utf8');
   return text.split('\n').flatMap((line) => {
     try {
-      const { level, msg } = JSON.parse(line) as { level: number; msg: string };
-      return [{ level, msg }];
+      const { level, msg, err } = JSON.parse(line) as { level: number; msg: string; err?: { stack?: string } };
+      // A fault of ours is told with the place where it happened.
+      return [{ level, msg: level >= errorLevel && err?.stack !== undefined ? `${msg}: ${err.stack}` : msg }];
     } catch {
       return line.trim() === '' ? [] : [{ level: warnLevel, msg: line.slice(0, 200) }];
     }

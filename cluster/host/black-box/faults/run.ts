@@ -3,7 +3,8 @@
  *   npm run faults -- --profile nats --only Redis --hunts 6 --per-hunt 2 --every-ms 200 --json out.json
  * Prints the table; ends with 1 on any violation.
  */
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Profile, profiles } from '../profile-servers.ts';
 import { bedDefaults, FaultBed } from './bed.ts';
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     lenient: { type: 'boolean', default: false },
     /** What an operator could have seen. */
     watch: { type: 'boolean', default: false },
+    /** A folder for the processes' logs of beds on which something went wrong. */
+    keep: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -70,7 +73,13 @@ async function tryAll(profile: Profile): Promise<void> {
     trials.push(trial);
     for (const line of trial.operator) say(`  ${line}`);
     for (const violation of trial.violations) say(`  VIOLATION ${violation}`);
-    if (trial.violations.length > 0) await end();
+    if (trial.violations.length > 0) {
+      if (values.keep !== undefined)
+        cpSync(join(bed.cluster.dataDir, 'logs'), join(values.keep, `${profile}-${trials.length}`), {
+          recursive: true,
+        });
+      await end();
+    }
   }
   if (bed !== undefined && values.only === '') await compare(bed);
   await end();
