@@ -100,6 +100,7 @@ export class SimCluster {
           kinds: kindsFor(options),
           limits: options.runtime,
           pageCacheBytesMax: 1,
+          residentPagesMin: options.residentPagesMin,
           pagesApart: options.pagesApart,
         },
         metrics: this.sights.metrics,

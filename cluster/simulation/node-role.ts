@@ -25,6 +25,7 @@ export interface NodeManners {
   readonly kinds: readonly AnyActorKind[];
   readonly limits: Partial<RuntimeLimits>;
   readonly pageCacheBytesMax: number;
+  readonly residentPagesMin: number;
   /** Pages of one save are stored one by one, as page stores may: a crash in between leaves a prefix. */
   readonly pagesApart: boolean;
 }
@@ -107,6 +108,7 @@ export class RunningNode {
       random,
       limits: manners.limits,
       pageCacheBytesMax: manners.pageCacheBytesMax,
+      residentPagesMin: manners.residentPagesMin,
       metrics,
       report: (instance, stream, error) => {
         const slot = slotOf(stream.id);

@@ -72,6 +72,8 @@ export interface SimOptions {
   readonly hotSubscribers: number;
   /** As page stores may: a crash in the middle of a save leaves a prefix of its pages. */
   readonly pagesApart: boolean;
+  /** Pages of a node that always stay in memory; beyond, the store has them. */
+  readonly residentPagesMin: number;
 }
 
 export function drawOptions(seed: number): SimOptions {
@@ -124,5 +126,6 @@ export function drawOptions(seed: number): SimOptions {
     },
     hotSubscribers: chance.pick([2, 1_000]),
     pagesApart: chance.chance(0.5),
+    residentPagesMin: chance.pick([16, 64]),
   };
 }

@@ -30,6 +30,7 @@ export class PageCache {
   constructor(
     readonly bytesMax: number = pageCacheBytesMax,
     readonly dirtyBytesMax: number = dirtyPageBytesMax,
+    readonly residentMin: number = residentPagesMin,
   ) {}
 
   get bytes(): number {
@@ -78,7 +79,7 @@ export class PageCache {
     if (this.#bytes <= this.bytesMax) return;
     for (
       let hand = this.#holders.size * 2;
-      hand > 0 && this.#bytes > this.bytesMax && this.#holders.size > residentPagesMin;
+      hand > 0 && this.#bytes > this.bytesMax && this.#holders.size > this.residentMin;
       hand--
     ) {
       const next = this.#holders.entries().next();

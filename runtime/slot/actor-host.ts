@@ -41,6 +41,7 @@ export interface ActorHostOptions {
   readonly limits?: Partial<RuntimeLimits>;
   readonly pageCacheBytesMax?: number;
   readonly dirtyPageBytesMax?: number;
+  readonly residentPagesMin?: number;
   readonly metrics?: Metrics;
   /** A fault of ours, under the instance that the caller was told. */
   readonly report?: (instance: string, stream: StreamId, error: unknown) => void;
@@ -90,7 +91,7 @@ export class ActorHost {
       random,
       limits,
       metrics: options.metrics ?? noMetrics,
-      cache: new PageCache(options.pageCacheBytesMax, options.dirtyPageBytesMax),
+      cache: new PageCache(options.pageCacheBytesMax, options.dirtyPageBytesMax, options.residentPagesMin),
       savePermits: new Permits(limits.savesInFlightMax),
       longReadPermits: new Permits(limits.longReadsMax, limits.longReadsWaitingMax),
       waiting: new WaitingBudget(limits.waitingRequestsMax, limits.waitingBytesMax),
