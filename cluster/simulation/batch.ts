@@ -5,6 +5,9 @@ import { type FaultName, faultNames } from './options.ts';
 import { type Counts, expected, expectedFrom, merge } from './sights.ts';
 import type { RunReport } from './world.ts';
 
+/** Kept of what a worker that breaks off said last. */
+const lastWordsChars = 2_000;
+
 export interface BatchOptions {
   readonly seeds: readonly number[];
   readonly workers: number;
@@ -66,18 +69,36 @@ function missingIn(fired: Readonly<Record<FaultName, number>>, sights: Readonly<
   ];
 }
 
-/** One worker, fed until nothing is left. */
-function work(
+/** One worker after the other, fed until nothing is left: one that breaks off is a failure of its seed, and is replaced. */
+async function work(
   execArgv: readonly string[],
   next: () => number | undefined,
   take: (report: RunReport) => void,
 ): Promise<void> {
+  for (;;) {
+    const broken = await workUntilBroken(execArgv, next, take);
+    if (broken === undefined) return;
+    take(broken);
+  }
+}
+
+/** Resolves when there are no more seeds, or with the report of the one that it broke off at. */
+function workUntilBroken(
+  execArgv: readonly string[],
+  next: () => number | undefined,
+  take: (report: RunReport) => void,
+): Promise<RunReport | undefined> {
   const child: ChildProcess = fork(fileURLToPath(new URL('./sim-worker.js', import.meta.url)), {
     execArgv: ['--enable-source-maps', ...execArgv],
     serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   });
   return new Promise((resolve, reject) => {
     let seed: number | undefined;
+    let lastWords = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      lastWords = (lastWords + chunk.toString('utf8')).slice(-lastWordsChars);
+    });
     const feed = (): void => {
       seed = next();
       if (seed === undefined) child.disconnect();
@@ -88,10 +109,28 @@ function work(
       feed();
     });
     child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      if (seed === undefined) resolve();
-      else reject(new Error(`a worker ended with ${code ?? signal} at seed ${seed}`));
-    });
+    // Not its close: with a channel that was disconnected that never comes.
+    child.once('exit', (code, signal) =>
+      resolve(
+        seed === undefined ? undefined : brokenOff(seed, `the worker ended with ${code ?? signal}: ${lastWords}`),
+      ),
+    );
     feed();
   });
 }
+
+const brokenOff = (seed: number, what: string): RunReport => ({
+  seed,
+  ok: false,
+  faults: [what],
+  hash: '',
+  tail: [],
+  fired: {},
+  simulatedMs: 0,
+  realMs: 0,
+  events: 0,
+  commands: 0,
+  acked: 0,
+  deaths: 0,
+  sights: {},
+});

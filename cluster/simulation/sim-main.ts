@@ -1,12 +1,15 @@
 /**
  * `npm run sim`: `-- --seed N` plays one seed and prints its history, `-- --seeds N [--from N]` many and what they met.
- * Without either, a seed is drawn and printed.
+ * Without either, a seed is drawn and printed. `-- --bugs --seeds N` plants every bug and says in how many seeds it was found;
+ * `-- --bug NAME --seeds N` tells of one.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runBatch } from './batch.ts';
 import { shutDoor } from './door.ts';
 import { drawOptions, type FaultName, faultNames } from './options.ts';
+import { huntForBug, planting } from './planted/bug-hunt.ts';
+import { plantedBugs } from './planted/planted-bugs.ts';
 import { type RunReport, World } from './world.ts';
 
 const { values } = parseArgs({
@@ -17,6 +20,8 @@ const { values } = parseArgs({
     workers: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     quiet: { type: 'boolean', default: false },
     'failures-max': { type: 'string', default: '10' },
+    bug: { type: 'string' },
+    bugs: { type: 'boolean', default: false },
   },
 });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -36,6 +41,7 @@ async function many(count: number, from: number): Promise<void> {
   const report = await runBatch({
     seeds,
     workers: Number(values.workers),
+    ...(values.bug === undefined ? {} : { execArgv: planting(values.bug) }),
     failuresMax: Number(values['failures-max']),
     onReport: (run) => {
       done++;
@@ -58,6 +64,18 @@ async function many(count: number, from: number): Promise<void> {
   process.exitCode = failed.length > 0 || missing.length > 0 ? 1 : 0;
 }
 
+/** Every planted bug against the same seeds: a table for the README. */
+async function table(count: number, from: number): Promise<void> {
+  const seeds = Array.from({ length: count }, (_, i) => from + i);
+  say(`| planted bug | found in seeds of ${count} | first seen as |`);
+  say('| --- | --- | --- |');
+  for (const bug of plantedBugs) {
+    const { found, words } = await huntForBug(bug, { seeds, workers: Number(values.workers) });
+    if (found === 0) process.exitCode = 1;
+    say(`| ${bug.name} | ${found} | ${words} |`);
+  }
+}
+
 function tell(run: RunReport): void {
   for (const line of run.tail.slice(-20)) say(`    ${line}`);
   say(summary(run));
@@ -68,5 +86,6 @@ function tell(run: RunReport): void {
 const summary = ({ seed, ok, hash, simulatedMs, realMs, events, commands, acked, deaths }: RunReport): string =>
   `seed ${seed} ${ok ? 'ok' : 'FAILED'} ${hash}: ${(simulatedMs / 1_000).toFixed(1)} s in ${realMs.toFixed(0)} ms, ${events} events, ${commands} commands, ${acked} acknowledged, ${deaths} deaths`;
 
-if (values.seeds !== undefined) await many(Number(values.seeds), Number(values.from));
+if (values.bugs) await table(Number(values.seeds ?? 100), Number(values.from));
+else if (values.seeds !== undefined) await many(Number(values.seeds), Number(values.from));
 else await one(values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed));

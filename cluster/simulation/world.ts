@@ -38,6 +38,8 @@ export interface RunReport {
 /** How often the liveness phase looks whether it is over. */
 const lookUs = 50 * usPerMs;
 const tailLines = 120;
+/** A run of some minutes has a tenth of this. */
+const eventsMax = 2_000_000;
 /** What was on its way to the log arrives. */
 const settleUs = 500 * usPerMs;
 /** The claim of a gateway that died under a request passes on after 30 s; two may have died under one. */
@@ -55,6 +57,7 @@ export class World {
   /** Thrown where nobody caught it: in production the process would have ended. */
   readonly uncaught: string[] = [];
   events = 0;
+  isRunAway = false;
 
   constructor(
     readonly options: SimOptions,
@@ -173,6 +176,10 @@ export class World {
     return new Promise((resolve) => {
       const step = (): void => {
         door.present = undefined;
+        if (this.isRunAway) {
+          resolve();
+          return;
+        }
         if (isOver !== undefined && schedule.now - looked >= lookUs) {
           looked = schedule.now;
           if (isOver()) {
@@ -186,7 +193,10 @@ export class World {
           else realSetImmediate(step);
           return;
         }
-        this.events++;
+        if (++this.events > eventsMax) {
+          this.uncaught.push(`more than ${eventsMax} events: something goes round in circles`);
+          this.isRunAway = true;
+        }
         history.step(entry.at);
         door.present = entry.owner instanceof SimProcess ? entry.owner : undefined;
         try {
