@@ -33,6 +33,11 @@ const commandMsMax = 60_000;
 const boardMsMax = 3_000;
 const huntEntry = fileURLToPath(new URL('../../../cli/hunt.js', import.meta.url));
 
+interface Lag {
+  readonly events: number;
+  readonly seconds: number;
+}
+
 export interface BedOptions {
   readonly hunts: number;
   readonly perHunt: number;
@@ -132,7 +137,7 @@ export class FaultBed {
     const played = await this.crowd.verdict();
     const rows = await this.#judgeRows();
     await until('GET /v1/cluster to say that projections lag by nothing', recoverMsMax, async () => {
-      return (await this.lag()).events === 0;
+      return (await this.lag()).projection.events === 0;
     });
     return this.#known.fresh([...played, ...(await this.bells.judge()), ...rows]);
   }
@@ -157,14 +162,12 @@ export class FaultBed {
     return this.cluster.history(hunt);
   }
 
-  /** What `GET /v1/cluster` says of projections. */
-  async lag(): Promise<{ readonly events: number; readonly seconds: number }> {
-    const { lag } = await this.cluster.expect<{ lag: { projection: { events: number; seconds: number } } }>(
-      'GET',
-      '/v1/cluster',
-      { token: this.cluster.tokens.operator },
-    );
-    return lag.projection;
+  /** What `GET /v1/cluster` says of those who follow the log. */
+  async lag(): Promise<{ readonly projection: Lag; readonly relay?: Lag }> {
+    const cluster = await this.cluster.expect<{ lag: { projection: Lag; relay?: Lag } }>('GET', '/v1/cluster', {
+      token: this.cluster.tokens.operator,
+    });
+    return cluster.lag;
   }
 
   /**

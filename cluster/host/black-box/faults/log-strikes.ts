@@ -1,5 +1,6 @@
 /** What holds the log: without it nobody is acknowledged, and nobody refused for good (I1, I2). */
-import { delay } from '../deadline.ts';
+import { delay, until } from '../deadline.ts';
+import type { FaultBed } from './bed.ts';
 import { killed, stopped } from './blow.ts';
 import { jetStreamFull, liveEventsWait, refusedAppends } from './jetstream-full.ts';
 import type { Strike } from './strike.ts';
@@ -7,8 +8,18 @@ import type { Strike } from './strike.ts';
 /** Long enough for everybody to be waiting. */
 const awayMs = 1_500;
 const relay = 'relay';
+const behindMsMax = 9_000;
 const actsMeanwhile = 4;
 const nobodyPlays = (): Promise<void> => delay(awayMs);
+
+/** Everybody's own actions are accepted; operators are told how long live events have waited. */
+async function playBehind(bed: FaultBed): Promise<void> {
+  await bed.allPlay(actsMeanwhile);
+  await until('GET /v1/cluster to say that the relay is behind', behindMsMax, async () => {
+    const { relay } = await bed.lag();
+    return (relay?.seconds ?? 0) > 1;
+  });
+}
 
 export const logStrikes: readonly Strike[] = [
   {
@@ -91,7 +102,7 @@ export const logStrikes: readonly Strike[] = [
     name: 'relay stopped for 10 s',
     profiles: ['kafka'],
     play: 'unnoticed',
-    run: (bed) => stopped(bed.role(relay), () => bed.allPlay(actsMeanwhile)),
+    run: (bed) => stopped(bed.role(relay), () => playBehind(bed)),
     after: (bed) => bed.everybodySeesEverything(),
   },
 ];
