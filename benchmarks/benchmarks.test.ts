@@ -47,14 +47,13 @@ describe('the benchmarks, at a small size', function () {
 
   it('failover finds the next accepted action, measures stalls, and gives a clean verdict', async () => {
     const options = { hunts: 4, perHunt: 1, everyMs: 100, rate: 200, settleMs: 0, warmUpS: 0 };
-    const strikes = { kill: 1, stop: 0, gateway: 0, log: 1, move: 2, drain: 1, roll: 0 };
+    // Drains and rolls at full length are hunt.int.test.ts's: here they would move a hundred slots there and back.
+    const strikes = { kill: 1, stop: 0, gateway: 0, log: 1, move: 3, drain: 0, roll: 0 };
     const { measured } = await measureFailover(cluster, { ...options, ...strikes });
     assert.deepEqual([measured.lost, measured.doubled], [0, 0]);
-    const { move, drain, kill } = measured as Record<string, Record<string, number>>;
-    for (const one of [move, drain]) {
-      assert.ok((one?.stall_max_ms ?? 0) > 0, JSON.stringify(one));
-      assert.deepEqual([one?.refused, one?.connections_lost], [0, 0]);
-    }
+    const { move, kill } = measured as Record<string, Record<string, number>>;
+    assert.ok((move?.stall_max_ms ?? 0) > 0, JSON.stringify(move));
+    assert.deepEqual([move?.refused, move?.connections_lost], [0, 0]);
     assert.ok((kill?.next_accepted_max_ms ?? 0) > 0);
   });
 

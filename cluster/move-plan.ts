@@ -27,6 +27,8 @@ class Levelling {
   readonly #least = new Map<string, number>();
   readonly #fixed = new Set<number>();
   readonly #load: Map<string, number>;
+  /** Of each member, the slots that may go elsewhere. */
+  readonly #loose = new Map<string, Set<number>>();
   #pool: number[] = [];
 
   constructor(
@@ -44,8 +46,13 @@ class Levelling {
       owners[slot] = node;
       this.#fixed.add(slot);
     }
+    for (const { id } of members) this.#loose.set(id, new Set());
     owners.forEach((owner, slot) => {
-      if (this.#fixed.has(slot) || (owner !== undefined && (this.#weights.get(owner) ?? 0) > 0)) return;
+      if (this.#fixed.has(slot)) return;
+      if (owner !== undefined && (this.#weights.get(owner) ?? 0) > 0) {
+        this.#loose.get(owner)?.add(slot);
+        return;
+      }
       owners[slot] = undefined;
       this.#pool.push(slot);
     });
@@ -86,30 +93,34 @@ class Levelling {
   /** Whoever holds most for its weight and is above its own least. */
   #fullestDonor(): string | undefined {
     const donors = [...this.#weights].filter(
-      ([id, weight]) => weight > 0 && this.#loadOf(id) > (this.#least.get(id) ?? 0) && this.#loose(id).length > 0,
+      ([id, weight]) => weight > 0 && this.#loadOf(id) > (this.#least.get(id) ?? 0) && this.#looseOf(id).size > 0,
     );
     const filled = ([id, weight]: readonly [string, number]) => this.#loadOf(id) / weight;
     return donors.sort((a, b) => filled(b) - filled(a) || (a[0] < b[0] ? -1 : 1))[0]?.[0];
   }
 
-  #loose(id: string): number[] {
-    return this.owners.flatMap((owner, slot) => (owner === id && !this.#fixed.has(slot) ? [slot] : []));
+  #looseOf(id: string): Set<number> {
+    return this.#loose.get(id) ?? new Set();
   }
 
   /** Takes from it the slot that somebody who needs one would like best. */
   #shed(id: string): boolean {
-    const needy = this.open.filter((member) => member.id !== id && this.#gap(member.id) > 0).map((member) => member.id);
+    const needy = new Set(
+      this.open.filter((member) => member.id !== id && this.#gap(member.id) > 0).map((member) => member.id),
+    );
     const rank = (slot: number) => {
       const order = this.#order[slot] ?? [];
-      const first = order.findIndex((other) => other !== id && (needy.length === 0 || needy.includes(other)));
+      const first = order.findIndex((other) => other !== id && (needy.size === 0 || needy.has(other)));
       return first < 0 ? order.length : first;
     };
     let best: { slot: number; rank: number } | undefined;
-    for (const slot of this.#loose(id)) {
+    for (const slot of this.#looseOf(id)) {
       const its = rank(slot);
       if (best === undefined || its < best.rank) best = { slot, rank: its };
+      if (its === 0) break;
     }
     if (best === undefined) return false;
+    this.#looseOf(id).delete(best.slot);
     this.owners[best.slot] = undefined;
     this.#load.set(id, this.#loadOf(id) - 1);
     this.#pool.push(best.slot);

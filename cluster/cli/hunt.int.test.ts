@@ -99,6 +99,8 @@ describe('the command line and a real cluster', function () {
     await json(['ring', 'unfreeze']);
     const unknown = await hunt(['ring', 'apply', '--weight', 'n7=2', '--yes']);
     assert.deepEqual([unknown.code, /no node n7/.test(unknown.err)], [4, true], unknown.err);
+    // A node with few slots is drained, and has its share back, in little time.
+    await json(['ring', 'apply', '--weight', 'n2=0.1', '--yes', '--canary-s', '0', '--moves-per-s', '200']);
     const { pid } = cluster.process('n2');
     const rolled = await json<{ rolled: { node: string }[]; stall_ms_max: number }>(['ring', 'roll', 'n2']);
     assert.deepEqual(
