@@ -54,7 +54,11 @@ async function tablesDropped(bed: FaultBed): Promise<Away> {
     );
     const names = rows.map(({ name }) => name);
     assert.ok(names.length >= tablesMin, `only ${names.length} tables were there`);
-    await client.query(`DROP TABLE ${names.join(', ')} CASCADE`);
+    // Whoever is in a transaction just then may be in its way, and PostgreSQL ends one of the two.
+    await until('all tables to be dropped', lockedMsMax, async () => {
+      await client.query(`DROP TABLE ${names.join(', ')} CASCADE`);
+      return true;
+    });
     return names.length;
   });
   await bed.allPlay(actsMeanwhile);
