@@ -4,16 +4,13 @@
  */
 import { SubscriptionJudge } from '../host/black-box/judge/subscription.ts';
 import type { Mode, ServerMessage } from '../host/black-box/wire.ts';
-import { simToken, socketAddr } from './gateway-role.ts';
+import type { Footing } from './footing.ts';
 import type { History } from './history.ts';
 import { Line } from './line.ts';
-import type { Network } from './network.ts';
 import type { Seeded } from './seeded.ts';
-import type { SimProcess } from './sim-process.ts';
 
 export interface DeviceParts {
-  readonly process: SimProcess;
-  readonly network: Network;
+  readonly footing: Footing;
   readonly history: History;
   readonly chance: Seeded;
   readonly gateways: readonly string[];
@@ -49,7 +46,7 @@ export class Device {
     const player = parts.role === 'player' ? parts.name : undefined;
     const { hunt, tag } = parts;
     parts.history.followed.push({ hunt, tag, player, judge: this.judge, modes: this.#modes });
-    parts.process.timers.every(pingMs, () => this.#tick());
+    parts.footing.timers.every(pingMs, () => this.#tick());
     this.#connect();
   }
 
@@ -76,16 +73,21 @@ export class Device {
 
   #connect(): void {
     if (this.#isStopped) return;
-    const { process, network, chance, gateways, role, name, hunt, history, tag } = this.parts;
+    const { footing, chance, gateways, role, name, hunt, history, tag } = this.parts;
     const gateway = chance.pick(gateways);
-    const socket = network.socketsOf(process).connect(socketAddr(gateway));
+    const socket = footing.connect(gateway);
     this.#state = 'opening';
-    this.#heardAt = process.schedule.now;
+    this.#heardAt = footing.now();
     const line = new Line(socket, {
       opened: () =>
         line.send({
           t: 'auth',
-          token: simToken({ sub: name, role, exp: Number.MAX_SAFE_INTEGER, ...(role === 'player' ? { hunt } : {}) }),
+          token: footing.token({
+            sub: name,
+            role,
+            exp: Number.MAX_SAFE_INTEGER,
+            ...(role === 'player' ? { hunt } : {}),
+          }),
         }),
       heard: (message) => this.#heard(message),
       closed: (why) => {
@@ -100,7 +102,7 @@ export class Device {
         const most = Math.min(backoffMs.most, backoffMs.first * 2 ** Math.min(this.#tries++, 6));
         const wait = (this.#retryMs ?? most) * (0.5 + chance.next());
         this.#retryMs = undefined;
-        process.timers.after(wait, () => this.#connect());
+        footing.timers.after(wait, () => this.#connect());
       },
     });
     this.#line = line;
@@ -109,14 +111,14 @@ export class Device {
   #tick(): void {
     const line = this.#line;
     if (line === undefined) return;
-    const silent = (this.parts.process.schedule.now - this.#heardAt) / 1_000;
+    const silent = (this.parts.footing.now() - this.#heardAt) / 1_000;
     if (silent > silentMs) line.end('silent');
     else if (this.isReady) line.send({ t: 'ping' });
   }
 
   #heard(message: ServerMessage): void {
     const { history, tag, hunt } = this.parts;
-    this.#heardAt = this.parts.process.schedule.now;
+    this.#heardAt = this.parts.footing.now();
     if (message.t !== 'pong') history.note(tag, `< ${shown(message)}`);
     switch (message.t) {
       case 'ready':
@@ -130,7 +132,7 @@ export class Device {
         return;
       case 'err':
         if (message.re === 'sub')
-          this.parts.process.timers.after(message.retry_ms ?? 500, () => {
+          this.parts.footing.timers.after(message.retry_ms ?? 500, () => {
             if (this.isReady && !this.judge.isLive) this.#subscribe();
           });
         return;
@@ -149,7 +151,7 @@ export class Device {
         what: 'snap',
         player: role === 'player' ? name : undefined,
         beganAt: this.#snapAskedAt,
-        endedAt: this.parts.process.schedule.now,
+        endedAt: this.parts.footing.now(),
         version: message.version,
         body: message.state,
       });
@@ -161,7 +163,7 @@ export class Device {
     const { cursor, lineage } = this.judge;
     const { hunt, mode, history, tag } = this.parts;
     this.judge.subscribed(cursor);
-    this.#snapAskedAt = this.parts.process.schedule.now;
+    this.#snapAskedAt = this.parts.footing.now();
     const resume = cursor === undefined ? {} : { from: cursor, ...(lineage === undefined ? {} : { lineage }) };
     history.note(tag, `> sub from ${cursor ?? 'the present'}`);
     this.send({ t: 'sub', hunt, mode, ...resume });

@@ -3,16 +3,17 @@ import { huntActor } from '../../actors/hunt/actor.ts';
 import { eventsOf } from '../../gateway/admin/log-event-reader.ts';
 import { ClusterEvent } from '../../proto/generated/node/v1/cluster.ts';
 import { Record } from '../../proto/generated/node/v1/record.ts';
-import type { Position, Slot, StreamId } from '../../proto/ids.ts';
+import type { Position, Slot, StreamId, Version } from '../../proto/ids.ts';
 import { unpackHeader } from '../../runtime/activation/actor-state.ts';
 import { headerPage } from '../../runtime/activation/page.ts';
 import { decodeRecord } from '../../runtime/activation/record.ts';
 import { EmbeddedLog } from '../../runtime/log/embedded/client.ts';
-import type { LogRecord } from '../../runtime/log/event-log.ts';
-import type { StoredPage } from '../../runtime/log/page-store.ts';
+import type { EventLog, LogRecord } from '../../runtime/log/event-log.ts';
+import type { PageStore, StoredPage } from '../../runtime/log/page-store.ts';
 import { LogAudit } from '../cli/log-verify/log-audit.ts';
 import type { FullEvent } from '../host/black-box/wire.ts';
 import { showEvent } from '../host/hunt-events.ts';
+import { clusterStream } from '../view.ts';
 import { logAddr } from './log-role.ts';
 import type { Network } from './network.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -47,13 +48,17 @@ export async function gatherEvidence(process: SimProcess, network: Network): Pro
     sockets: network.socketsOf(process),
   });
   try {
-    return await gather(log);
+    return await gather(log, log);
   } finally {
     await log.close();
   }
 }
 
-async function gather(log: EmbeddedLog): Promise<Evidence> {
+/** While nobody writes. */
+export async function gather(
+  log: Pick<EventLog, 'ends' | 'readSlot' | 'read'>,
+  store: Pick<PageStore, 'load'>,
+): Promise<Evidence> {
   const audit = new LogAudit();
   const records: LogRecord[] = [];
   const steps: string[] = [];
@@ -74,19 +79,36 @@ async function gather(log: EmbeddedLog): Promise<Evidence> {
       from = page.next;
     }
   }
+  if (!records.some(({ stream }) => stream.kind === 'cluster'))
+    for (const record of await clusterRecords(log)) {
+      records.push(record);
+      audit.record(record);
+      steps.push(...stepsIn(record));
+    }
   const hunts = new Map<number, HuntEvidence>();
   for (const [hunt, { events, stored }] of byHunt)
-    hunts.set(hunt, { hunt, events, stored, pages: await pagesOf(log, { kind: 'hunt', id: hunt }) });
+    hunts.set(hunt, { hunt, events, stored, pages: await pagesOf(store, { kind: 'hunt', id: hunt }) });
   return { records, hunts, audit, steps };
+}
+
+/** In profile kafka that stream lies beside the slots. */
+async function clusterRecords(log: Pick<EventLog, 'read'>): Promise<LogRecord[]> {
+  const records: LogRecord[] = [];
+  for (let from: Version | undefined = 1 as Version; from !== undefined; ) {
+    const page = await log.read(clusterStream, from);
+    records.push(...page.records);
+    from = page.next;
+  }
+  return records;
 }
 
 const stepsIn = (record: LogRecord): string[] =>
   Record.decode(record.bytes).events.map((bytes) => ClusterEvent.decode(bytes).outcome?.$case ?? 'unknown');
 
-async function pagesOf(log: EmbeddedLog, stream: StreamId): Promise<StoredPage[]> {
-  const [header] = await log.load(stream, [headerPage]);
+async function pagesOf(store: Pick<PageStore, 'load'>, stream: StreamId): Promise<StoredPage[]> {
+  const [header] = await store.load(stream, [headerPage]);
   if (header === undefined) return [];
   const leaves = unpackHeader(header.bytes)?.leaves ?? [];
-  const pages = await log.load(stream, leaves);
+  const pages = await store.load(stream, leaves);
   return [header, ...pages.filter((page) => page !== undefined)];
 }

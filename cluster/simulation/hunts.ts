@@ -1,7 +1,6 @@
 /** The hunts that are played in the simulation, drawn from the seed: small, and with everything that can go wrong in them. */
 import type { Action } from '../host/black-box/wire.ts';
 import type { Seeded } from './seeded.ts';
-import { worldBeganAt } from './sim-process.ts';
 
 export interface SimHunt {
   readonly definition: Readonly<Record<string, unknown>>;
@@ -21,14 +20,19 @@ export interface SimHunt {
 const place = { lat: 52.51628, lon: 13.3777 };
 const iso = (ms: number): string => new Date(ms).toISOString();
 
-/** `safetyMs`: faults end then; alarms are due before and after. */
-export function drawHunt(chance: Seeded, index: number, safetyMs: number): SimHunt {
+/** Of the run: ms since 1970, and for how long there are faults; alarms are due before and after their end. */
+export interface HuntTimes {
+  readonly beganAt: number;
+  readonly safetyMs: number;
+}
+
+export function drawHunt(chance: Seeded, index: number, { beganAt, safetyMs }: HuntTimes): SimHunt {
   const entry = chance.chance(0.25) ? 'team' : 'solo';
   const stages = Array.from({ length: chance.within(1, 4) }, (_, i) => ({
     id: `s${i}`,
     way: chance.pick(['answer', 'answer', 'scan', 'check_in'] as const),
   }));
-  const at = (share: number): number => worldBeganAt + Math.round(safetyMs * share);
+  const at = (share: number): number => beganAt + Math.round(safetyMs * share);
   const treasures = [
     ...Array.from({ length: chance.within(1, 3) }, (_, i) => ({
       id: `rare${i}`,

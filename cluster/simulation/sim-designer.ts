@@ -2,16 +2,14 @@
  * The designer of one hunt: creates it, opens it, and steers it while it is played, with an Idempotency-Key under which every
  * request is tried until it is answered; some requests go without a key, once. Owns its requests; also reads now and then.
  */
+import type { Footing } from './footing.ts';
 import type { History, Steered } from './history.ts';
 import type { SimHunt } from './hunts.ts';
-import type { Network } from './network.ts';
-import { type Asked, ask, requestAddr, type Told } from './request.ts';
+import type { Asked, Told } from './request.ts';
 import type { Seeded } from './seeded.ts';
-import type { SimProcess } from './sim-process.ts';
 
 export interface DesignerParts {
-  readonly process: SimProcess;
-  readonly network: Network;
+  readonly footing: Footing;
   readonly history: History;
   readonly chance: Seeded;
   readonly gateways: readonly string[];
@@ -43,7 +41,7 @@ export class SimDesigner {
   }
 
   async #begin(): Promise<void> {
-    const { rules, history, process, chance, paceMs } = this.parts;
+    const { rules, history, footing, chance, paceMs } = this.parts;
     const told = await this.#insist({ op: 'create', key: this.#key('create'), definition: rules.definition });
     if (told.kind !== 'ok') {
       history.note(this.#name, `no hunt: ${JSON.stringify(told)}`);
@@ -58,9 +56,9 @@ export class SimDesigner {
     const work = (): void => {
       if (!this.#isWorking) return;
       this.#work(hunt);
-      process.timers.after(chance.wait(paceMs), work);
+      footing.timers.after(chance.wait(paceMs), work);
     };
-    process.timers.after(chance.wait(paceMs), work);
+    footing.timers.after(chance.wait(paceMs), work);
   }
 
   #work(hunt: number): void {
@@ -86,16 +84,16 @@ export class SimDesigner {
   async #pauseAWhile(): Promise<void> {
     this.#waiting++;
     await this.#steer('pause', { reason: 'rain' }, true);
-    const { process, chance } = this.parts;
-    await new Promise<void>((resolve) => process.timers.after(chance.wait(300), resolve));
+    const { footing, chance } = this.parts;
+    await new Promise<void>((resolve) => footing.timers.after(chance.wait(300), resolve));
     await this.#steer('resume', {}, true);
     this.#waiting--;
   }
 
   /** One read, if a gateway answers. */
   async read(hunt: number): Promise<boolean> {
-    const { history, process, chance } = this.parts;
-    const beganAt = process.schedule.now;
+    const { history, footing, chance } = this.parts;
+    const beganAt = footing.now();
     const what = chance.pick(['scoreboard', 'show'] as const);
     const told = await this.#once({ op: what, hunt });
     if (told.kind !== 'ok') return false;
@@ -106,7 +104,7 @@ export class SimDesigner {
       what,
       player: undefined,
       beganAt,
-      endedAt: process.schedule.now,
+      endedAt: footing.now(),
       version,
       body: told.body,
     });
@@ -114,7 +112,7 @@ export class SimDesigner {
   }
 
   async #steer(verb: string, body: Record<string, unknown>, isKeyed: boolean): Promise<void> {
-    const { history, process } = this.parts;
+    const { history, footing } = this.parts;
     const hunt = this.hunt as number;
     const key = isKeyed ? this.#key(verb) : undefined;
     const steered: Steered = {
@@ -122,7 +120,7 @@ export class SimDesigner {
       verb,
       body,
       key,
-      sentAt: process.schedule.now,
+      sentAt: footing.now(),
       answeredAt: undefined,
       outcome: undefined,
     };
@@ -132,7 +130,7 @@ export class SimDesigner {
     history.note(this.#name, `${verb} ${told.kind === 'problem' ? told.code : told.kind}${isKeyed ? '' : ', unkeyed'}`);
     if (told.kind === 'ok') steered.outcome = { ok: true, version: told.body.version as number };
     else if (told.kind === 'problem') steered.outcome = { ok: false, code: told.code };
-    if (told.kind !== 'lost') steered.answeredAt = process.schedule.now;
+    if (told.kind !== 'lost') steered.answeredAt = footing.now();
   }
 
   async #insist(asked: Asked): Promise<Told> {
@@ -143,20 +141,20 @@ export class SimDesigner {
   }
 
   async #untilAnswered(asked: Asked): Promise<Told> {
-    const { process } = this.parts;
+    const { footing } = this.parts;
     for (;;) {
       const told = await this.#once(asked);
       const again = told.kind === 'lost' || (told.kind === 'problem' && retryable.has(told.code));
       if (!again) return told;
       const wait = told.kind === 'problem' ? Math.max(retryMsMin, told.retryMs) : retryMsMin;
-      await new Promise<void>((resolve) => process.timers.after(wait, resolve));
+      await new Promise<void>((resolve) => footing.timers.after(wait, resolve));
     }
   }
 
   async #once(asked: Asked): Promise<Told> {
-    const { process, network, chance, gateways } = this.parts;
+    const { footing, chance, gateways } = this.parts;
     this.#waiting++;
-    const told = await ask(process, network.socketsOf(process).connect(requestAddr(chance.pick(gateways))), asked);
+    const told = await footing.ask(chance.pick(gateways), asked);
     this.#waiting--;
     return told;
   }

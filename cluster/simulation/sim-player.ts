@@ -6,15 +6,13 @@
 import { noted } from '../host/black-box/judge/effects.ts';
 import type { Ack, Action, Nack, ServerMessage } from '../host/black-box/wire.ts';
 import { Device } from './device.ts';
+import type { Footing } from './footing.ts';
 import type { Commanded, Conflicting, History } from './history.ts';
 import { drawAction, type SimHunt } from './hunts.ts';
-import type { Network } from './network.ts';
 import type { Seeded } from './seeded.ts';
-import type { SimProcess } from './sim-process.ts';
 
 export interface PlayerParts {
-  readonly process: SimProcess;
-  readonly network: Network;
+  readonly footing: Footing;
   readonly history: History;
   readonly chance: Seeded;
   readonly gateways: readonly string[];
@@ -51,15 +49,15 @@ export class SimPlayer {
   #mustJoin = false;
 
   constructor(readonly parts: PlayerParts) {
-    const { chance, paceMs, process } = parts;
+    const { chance, paceMs, footing } = parts;
     this.devices = Array.from({ length: parts.devices }, (_, i) => this.#device(i));
     this.#act({ type: 'join', name: parts.name });
     if (parts.rules.entry === 'team') this.#act({ type: 'create_team', name: `Team of ${parts.name}` });
     const play = (): void => {
       if (this.#isPlaying) this.#play();
-      process.timers.after(chance.wait(paceMs), play);
+      footing.timers.after(chance.wait(paceMs), play);
     };
-    process.timers.after(chance.wait(paceMs), play);
+    footing.timers.after(chance.wait(paceMs), play);
   }
 
   get unanswered(): readonly Commanded[] {
@@ -80,10 +78,9 @@ export class SimPlayer {
   }
 
   #device(index: number): Device {
-    const { process, network, history, gateways, hunt, name, mode } = this.parts;
+    const { footing, history, gateways, hunt, name, mode } = this.parts;
     return new Device({
-      process,
-      network,
+      footing,
       history,
       chance: this.parts.chance.fork(`device ${index}`),
       gateways,
@@ -125,14 +122,14 @@ export class SimPlayer {
 
   #act(action: Action): Commanded {
     const seq = ++this.#seq;
-    const { history, hunt, name, process } = this.parts;
+    const { history, hunt, name, footing } = this.parts;
     const command: Commanded = {
       hunt,
       player: name,
       seq,
       action,
       replies: [],
-      sentAt: process.schedule.now,
+      sentAt: footing.now(),
       answeredAt: undefined,
       toldAt: undefined,
       refusal: undefined,
@@ -149,10 +146,10 @@ export class SimPlayer {
 
   #send(open: Open, through?: Device): void {
     open.cancel();
-    const { process, chance } = this.parts;
+    const { footing, chance } = this.parts;
     const ready = this.devices.filter((device) => device.isReady);
     const device = through ?? (ready.length > 0 ? chance.pick(ready) : undefined);
-    open.cancel = process.timers.after(resendAfterMs * (1 + chance.next()), () => this.#send(open));
+    open.cancel = footing.timers.after(resendAfterMs * (1 + chance.next()), () => this.#send(open));
     if (device === undefined) return;
     open.pending++;
     this.#transmit(device, open.command.seq, open.command.action);
@@ -208,7 +205,7 @@ export class SimPlayer {
   }
 
   #reply(reply: Ack | Nack): void {
-    const { history, process, chance } = this.parts;
+    const { history, footing, chance } = this.parts;
     const conflict = this.#conflicts.get(reply.seq);
     if (conflict !== undefined && reply.t === 'nack' && reply.code === 'SEQ_CONFLICT') {
       conflict.replies.push(reply);
@@ -223,7 +220,7 @@ export class SimPlayer {
     // Something newer was asked for under this seq: a late retryable refusal may be meant for either.
     if (conflict !== undefined && reply.t === 'nack' && open === undefined) return;
     command.replies.push(noted(reply));
-    if (reply.version !== undefined) command.toldAt ??= process.schedule.now;
+    if (reply.version !== undefined) command.toldAt ??= footing.now();
     if (open === undefined) return;
     open.pending = Math.max(0, open.pending - 1);
     if (reply.t === 'nack' && reply.retryable) {
@@ -236,15 +233,14 @@ export class SimPlayer {
         return;
       }
       const wait = (reply.retry_ms ?? retryDefaultMs) * (1 + chance.next() / 2);
-      open.cancel = process.timers.after(wait, () => this.#send(open));
+      open.cancel = footing.timers.after(wait, () => this.#send(open));
       return;
     }
-    if (reply.t === 'nack' && reply.version === undefined)
-      command.refusal = { code: reply.code, at: process.schedule.now };
+    if (reply.t === 'nack' && reply.version === undefined) command.refusal = { code: reply.code, at: footing.now() };
     if (reply.t === 'nack' && reply.code === 'NOT_JOINED') this.#mustJoin = true;
     open.cancel();
     this.#open.delete(reply.seq);
-    command.answeredAt ??= process.schedule.now;
+    command.answeredAt ??= footing.now();
     command.unknown += open.pending;
   }
 

@@ -14,6 +14,7 @@ import { checkStream } from './checkers/stream-checker.ts';
 import type { SimCluster } from './cluster.ts';
 import type { Evidence, HuntEvidence } from './evidence.ts';
 import type { History, HuntMade } from './history.ts';
+import { worldBeganAt } from './sim-process.ts';
 
 export interface Circumstances {
   /** When the safety phase ended; ms since 1970. */
@@ -22,20 +23,23 @@ export interface Circumstances {
   readonly isLossy: boolean;
   /** No clock was set. */
   readonly areClocksSound: boolean;
+  /** When the history's time was 0; ms since 1970. As simulated, unless said. */
+  readonly beganAt?: number;
 }
 
 export function judgeRun(
   history: History,
   evidence: Evidence,
-  cluster: SimCluster,
-  { nowMs, isLossy, areClocksSound }: Circumstances,
+  /** Whose memory can be looked into: nobody's, where processes are real. */
+  cluster: Pick<SimCluster, 'nodes'>,
+  { nowMs, isLossy, areClocksSound, beganAt = worldBeganAt }: Circumstances,
 ): string[] {
   const faults = checkLog(evidence);
   for (const made of history.hunts) {
     const found = evidence.hunts.get(made.hunt);
     if (found !== undefined) {
       faults.push(...judgeStates(made, found, cluster, nowMs, isLossy ? [] : history.seen));
-      if (!isLossy) faults.push(...judgeClients(history, made, found, areClocksSound));
+      if (!isLossy) faults.push(...judgeClients(history, made, found, areClocksSound ? beganAt : undefined));
     } else if (!isLossy) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
   }
   return faults;
@@ -49,7 +53,8 @@ function judgeClients(
   history: History,
   { hunt, rules }: HuntMade,
   found: HuntEvidence,
-  areClocksSound: boolean,
+  /** Undefined: a clock was set. */
+  clocksBeganAt: number | undefined,
 ): string[] {
   const commands = ofHunt(history.commands, hunt);
   const steered = ofHunt(history.steered, hunt);
@@ -59,7 +64,7 @@ function judgeClients(
     ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), steered),
     ...checkRecency(hunt, seen, told),
     // A clock that was set may have made it true for a moment that nobody can know of.
-    ...(areClocksSound ? checkRefusals(found, commands, told) : []),
+    ...(clocksBeganAt === undefined ? [] : checkRefusals(found, commands, told, clocksBeganAt)),
     ...ofHunt(history.followed, hunt).flatMap((followed) => checkStream(found, followed, rules.entry === 'solo')),
   ];
 }
@@ -68,7 +73,7 @@ function judgeClients(
 function judgeStates(
   { hunt, rules }: HuntMade,
   found: HuntEvidence,
-  cluster: SimCluster,
+  cluster: Pick<SimCluster, 'nodes'>,
   nowMs: number,
   seen: History['seen'],
 ): string[] {

@@ -1,13 +1,17 @@
 /** What people do while the cluster suffers: designers make hunts and steer them, players play them, readers look. Owns all clients. */
 import { Device } from './device.ts';
+import type { Footing } from './footing.ts';
 import type { Commanded, History } from './history.ts';
 import { drawHunt } from './hunts.ts';
-import type { Network } from './network.ts';
 import type { SimOptions } from './options.ts';
 import type { Seeded } from './seeded.ts';
 import { SimDesigner } from './sim-designer.ts';
 import { SimPlayer } from './sim-player.ts';
-import type { SimProcess } from './sim-process.ts';
+
+export type WorkloadOptions = Pick<
+  SimOptions,
+  'hunts' | 'playersPerHunt' | 'safetyMs' | 'playerPaceMs' | 'designerPaceMs' | 'inFlightMax'
+>;
 
 export class Workload {
   readonly designers: SimDesigner[];
@@ -17,11 +21,10 @@ export class Workload {
   #isResting = false;
 
   constructor(
-    readonly process: SimProcess,
-    readonly network: Network,
+    readonly footing: Footing,
     readonly history: History,
     readonly chance: Seeded,
-    readonly options: SimOptions,
+    readonly options: WorkloadOptions,
     readonly gateways: readonly string[],
   ) {
     this.designers = Array.from({ length: options.hunts }, (_, index) => this.#designer(index));
@@ -55,14 +58,13 @@ export class Workload {
   }
 
   #designer(index: number): SimDesigner {
-    const { options, process, network, history, gateways } = this;
+    const { options, footing, history, gateways } = this;
     const chance = this.chance.fork(`hunt ${index}`);
-    const rules = drawHunt(chance, index, options.safetyMs);
+    const rules = drawHunt(chance, index, { beganAt: footing.beganAt, safetyMs: options.safetyMs });
     const players = Array.from({ length: options.playersPerHunt }, (_, i) => `p${index}${String.fromCharCode(97 + i)}`);
     const teams: string[] = [];
     return new SimDesigner({
-      process,
-      network,
+      footing,
       history,
       chance,
       gateways,
@@ -73,8 +75,7 @@ export class Workload {
       created: (hunt) => {
         for (const name of players) {
           const player = new SimPlayer({
-            process,
-            network,
+            footing,
             history,
             chance: chance.fork(name),
             gateways,
@@ -93,8 +94,7 @@ export class Workload {
         }
         this.watchers.push(
           new Device({
-            process,
-            network,
+            footing,
             history,
             chance: chance.fork('watcher'),
             gateways,

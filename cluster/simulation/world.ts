@@ -8,6 +8,7 @@ import { checkLog } from './checkers/log-checker.ts';
 import { SimCluster } from './cluster.ts';
 import { type Door, realNow, realSetImmediate } from './door.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
+import { simFooting } from './footing.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { FaultName, SimOptions } from './options.ts';
@@ -72,8 +73,7 @@ export class World {
     const gateways = this.cluster.gateways.map(({ name }) => name);
     door.present = this.clients;
     this.workload = new Workload(
-      this.clients,
-      this.cluster.network,
+      simFooting(this.clients, this.cluster.network),
       this.history,
       chance.fork('workload'),
       options,

@@ -7,7 +7,7 @@ import { huntActor } from '../../../actors/hunt/actor.ts';
 import { SubmitRequest } from '../../../proto/generated/hunt/v1/ingest.ts';
 import type { HuntEvidence } from '../evidence.ts';
 import type { Commanded } from '../history.ts';
-import { usPerMs, worldBeganAt } from '../sim-process.ts';
+import { usPerMs } from '../sim-process.ts';
 import { Fold } from './fold.ts';
 import type { Told } from './read-checker.ts';
 
@@ -40,8 +40,14 @@ interface Open {
   readonly times: readonly number[];
 }
 
-export function checkRefusals({ hunt, stored }: HuntEvidence, commands: readonly Commanded[], told: Told): string[] {
-  const waiting = commands.flatMap((command) => openOf(command, told)).sort((a, b) => a.from - b.from);
+/** `beganAt`: when the history's time was 0; ms since 1970. */
+export function checkRefusals(
+  { hunt, stored }: HuntEvidence,
+  commands: readonly Commanded[],
+  told: Told,
+  beganAt: number,
+): string[] {
+  const waiting = commands.flatMap((command) => openOf(command, told, beganAt)).sort((a, b) => a.from - b.from);
   const fold = new Fold(hunt);
   const faults: string[] = [];
   let open: Open[] = [];
@@ -64,12 +70,12 @@ export function checkRefusals({ hunt, stored }: HuntEvidence, commands: readonly
   return faults;
 }
 
-function openOf(command: Commanded, told: Told): Open[] {
+function openOf(command: Commanded, told: Told, beganAt: number): Open[] {
   const { refusal, sentAt } = command;
   if (refusal === undefined || !judged.has(refusal.code)) return [];
   const from = told.before(sentAt);
   const to = told.before(refusal.at) + versionsAheadMax;
-  const times = [sentAt / usPerMs - skewMs, refusal.at / usPerMs + skewMs].map((ms) => worldBeganAt + Math.round(ms));
+  const times = [sentAt / usPerMs - skewMs, refusal.at / usPerMs + skewMs].map((ms) => beganAt + Math.round(ms));
   return [{ command, code: refusal.code, from, to, times }];
 }
 
