@@ -80,7 +80,7 @@ async function fromSaved<H, M, A, E extends ActorEvent>(
       }
       if (page.next === undefined) break;
       from = page.next;
-      if (node.cache.tooDirty) await spill(node, stream, state);
+      if (node.cache.tooDirty) await spill(node, stream, state, from - 1);
     }
     for (const page of state.members.pages()) if (page.foldedTo > state.version) return discard(state);
     node.cache.shrink();
@@ -119,9 +119,11 @@ async function spill<H, M, A, E extends ActorEvent>(
   node: NodeContext,
   stream: StreamId,
   state: ActorState<H, M, A, E>,
+  /** How far the pages are; the header may have been ahead of them. */
+  foldedTo: number,
 ): Promise<void> {
   const dirty = state.members.pages().filter((page) => page.rows !== undefined && page.dirtyFrom > 0);
-  await savePages(node, stream, state, dirty).catch(() => {});
+  await savePages(node, stream, state, dirty, foldedTo).catch(() => {});
   node.cache.shrink();
 }
 
