@@ -2,7 +2,7 @@
  * (f) How long players wait when something is killed, stopped, moved, drained or restarted under load, and the verdict on
  * everything that was ever acknowledged. Each flag below says how often.
  *   node dist/benchmarks/failover.js --kill 30 --stop 30 --gateway 30 --move 60 --drain 30 --roll 1 --rate 5000
- * A killed node is started again after a second; its hunts are others' long before.
+ * A killed node is started again when others serve its hunts, and not before: the supervisor is stopped so long.
  */
 import type { ClusterProcess } from '../cluster/host/black-box/cluster-process.ts';
 import { Crowd } from '../cluster/host/black-box/crowd.ts';
@@ -118,10 +118,9 @@ function tally(crowd: Crowd): { readonly at: number; readonly refused: number; r
 }
 
 const longestSince = (crowd: Crowd, since: number): number =>
-  Math.max(
-    0,
-    ...crowd.members.flatMap(({ waits }) => waits.filter(({ sentAt }) => sentAt > since).map(({ ms }) => ms)),
-  );
+  crowd.members
+    .flatMap(({ waits }) => waits)
+    .reduce((longest, { sentAt, ms }) => (sentAt > since ? Math.max(longest, ms) : longest), 0);
 
 function figures(name: string, samples: readonly number[]): Record<string, number> {
   if (samples.length === 0) return {};

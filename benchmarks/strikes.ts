@@ -46,14 +46,21 @@ export class Strikes {
     private readonly settleMs: number,
   ) {}
 
-  /** SIGKILL to a node that serves hunts of the crowd: until each of them accepted the next action. */
+  /** SIGKILL to a node that serves hunts of the crowd: until each of them accepted the next action. Nobody starts it meanwhile. */
   async kill(): Promise<Outcome> {
     const { name, there } = await this.#victim();
-    const killed = this.cluster.kill(name);
-    const waits = await this.#accepted(there, performance.now(), `${name} was killed`);
-    await this.cluster.respawned(killed, 60_000);
-    await this.#settled();
-    return { waits };
+    const supervisor = this.cluster.file().supervisor.pid;
+    process.kill(supervisor, 'SIGSTOP');
+    try {
+      const killed = this.cluster.kill(name);
+      const waits = await this.#accepted(there, performance.now(), `${name} was killed`);
+      process.kill(supervisor, 'SIGCONT');
+      await this.cluster.respawned(killed, 60_000);
+      await this.#settled();
+      return { waits };
+    } finally {
+      process.kill(supervisor, 'SIGCONT');
+    }
   }
 
   /** SIGSTOP past every timeout; continued once the others serve. */
