@@ -28,6 +28,7 @@ const nodesMax = 64;
 const gatewaysMax = 64;
 const keyBytesMin = 32;
 const minBytes = 1_048_576;
+const segmentBytes = { min: 16 * 1024, max: 1024 ** 3 };
 
 const schema = z.object({
   profile: z.enum(['embedded', 'nats', 'kafka'], { error: 'must be embedded, nats or kafka' }).default('embedded'),
@@ -80,6 +81,11 @@ const schema = z.object({
   logSync: z
     .enum(['process', 'power'], { error: 'must be power (survives power loss) or process (faster)' })
     .default('power'),
+  logSegmentBytes: whole(
+    segmentBytes.min,
+    segmentBytes.max,
+    'bytes of one file of the embedded log; the archive lets go of whole ones',
+  ).optional(),
   tlsCert: text('a PEM file').optional(),
   tlsKey: text('a PEM file').optional(),
   ratePlayer: rate.default({ perSecond: 10, burst: 30 }),

@@ -24,6 +24,7 @@ async function startLog({ config, clock, timers, logger, registry }: RoleContext
     dir,
     socketPath: logSocket(config.dataDir),
     sync: config.logSync,
+    ...(config.logSegmentBytes === undefined ? {} : { segmentBytes: config.logSegmentBytes }),
     clock,
     timers,
     logger,
