@@ -4,7 +4,7 @@
  * Owns: servers that it started for one test (`privateServers`); those of the whole run are the harness's.
  */
 import { systemRandom } from '../../../runtime/kernel/random.ts';
-import { kafkaBroker } from '../servers/kafka-broker.ts';
+import { type KafkaOptions, kafkaBroker } from '../servers/kafka-broker.ts';
 import { natsServer } from '../servers/nats-server.ts';
 import { postgresServer } from '../servers/postgres-server.ts';
 import type { PrivateServer } from '../servers/private-server.ts';
@@ -51,11 +51,11 @@ export interface PrivateServers {
 const jetStreamBytes = { store: 256 * 1024 ** 2, pages: 32 * 1024 ** 2 } as const;
 
 /** Everything that the profile has in production, for a test that breaks it. The embedded one has nothing of the kind. */
-export async function privateServers(profile: Profile): Promise<PrivateServers> {
+export async function privateServers(profile: Profile, kafkaOptions: KafkaOptions = {}): Promise<PrivateServers> {
   const isEmbedded = profile === 'embedded';
   const [nats, kafka, postgres, cacheRedis, alarmRedis] = await Promise.all([
     isEmbedded ? undefined : natsServer({ storeBytesMax: jetStreamBytes.store }),
-    profile === 'kafka' ? kafkaBroker() : undefined,
+    profile === 'kafka' ? kafkaBroker(kafkaOptions) : undefined,
     isEmbedded ? undefined : postgresServer(),
     isEmbedded ? undefined : redisServer({ maxMemory: '64mb', maxMemoryPolicy: 'allkeys-lru' }),
     isEmbedded ? undefined : redisServer({ appendOnly: true }),

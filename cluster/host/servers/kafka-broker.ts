@@ -11,7 +11,9 @@ import { requireProgram, versionOf } from './programs.ts';
 export interface KafkaOptions {
   /** Three replicate everything, with two in sync; one is the default. */
   readonly nodes?: 1 | 3;
-  /** More lines for server.properties. */
+  /** Where the one broker listens for clients; any free port by default. */
+  readonly port?: number;
+  /** More lines for server.properties; they count more than ours. */
   readonly config?: string;
 }
 
@@ -63,7 +65,7 @@ async function startBrokers(options: KafkaOptions, jvm: readonly string[]): Prom
   const clusterId = drawn.toString('base64url');
   const places: Place[] = [];
   for (let id = 1; id <= count; id++) {
-    places.push({ id, client: await freePort(), peers: await freePort(), folder: serverFolder(`kafka-${id}`) });
+    places.push({ id, client: options.port ?? (await freePort()), peers: await freePort(), folder: serverFolder(`kafka-${id}`) });
   }
   const nodes = await Promise.all(
     places.map(async (place) => {

@@ -21,18 +21,43 @@ const actsMeanwhile = 4;
 
 /** `meanwhile` says what it saw. */
 export async function jetStreamFull(bed: FaultBed, meanwhile: () => Promise<string>): Promise<Away> {
-  const client = await connect({ servers: bed.servers.nats.url });
+  const junk = await JetStreamJunk.fill(bed.servers.nats.url);
   try {
-    const manager = await client.jetstreamManager();
-    await manager.streams.add({ name: junkStream, subjects: ['junk'] });
-    for (const bytes of junkBytes) await fill(client, bytes);
     const awayAt = performance.now();
     const proof = await meanwhile();
     const awayUntil = performance.now();
-    await manager.streams.delete(junkStream);
+    await junk.free();
     return { awayAt, awayUntil, backAt: performance.now(), proof };
   } finally {
-    await client.close();
+    await junk.close();
+  }
+}
+
+/** A stream that takes all the room there is left. Owns a connection. */
+export class JetStreamJunk {
+  private constructor(private readonly client: NatsConnection) {}
+
+  /** Resolves when not even a small message finds room. */
+  static async fill(url: string): Promise<JetStreamJunk> {
+    const client = await connect({ servers: url, maxReconnectAttempts: -1 });
+    try {
+      const manager = await client.jetstreamManager();
+      await manager.streams.add({ name: junkStream, subjects: ['junk'] });
+      for (const bytes of junkBytes) await fill(client, bytes);
+      return new JetStreamJunk(client);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  async free(): Promise<void> {
+    const manager = await this.client.jetstreamManager();
+    await manager.streams.delete(junkStream);
+  }
+
+  close(): Promise<void> {
+    return this.client.close();
   }
 }
 
