@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Cancel, Timers } from '../../runtime/kernel/timer.ts';
+import { isDiskTrouble } from '../../runtime/log/embedded/disk.ts';
 import { rotateIfLarge } from './log-file.ts';
 
 export const respawnMs = 1_000;
@@ -112,7 +113,7 @@ export class Child {
     if (this.#stopping) return;
     const { plan } = this;
     rotateIfLarge(plan.logFile);
-    const log = openSync(plan.logFile, 'a', 0o600);
+    const log = openLog(plan.logFile);
     const child = spawn(process.execPath, plan.argv, {
       stdio: ['ignore', plan.shows === true ? process.stderr.fd : log, log, 'ipc'],
     });
@@ -177,5 +178,15 @@ export class Child {
       this.#state = { kind: 'waiting', cancel };
     }
     this.#ports.changed(this);
+  }
+}
+
+/** A full disk may have no room for a new file: the process then says its words to nobody. */
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    if (isDiskTrouble(error)) return openSync('/dev/null', 'a');
+    throw error;
   }
 }

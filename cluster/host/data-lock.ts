@@ -8,6 +8,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Timers } from '../../runtime/kernel/timer.ts';
+import { isDiskTrouble } from '../../runtime/log/embedded/disk.ts';
 import { ConfigError } from './config.ts';
 import { identityOf, isAlive, type ProcessIdentity, thisProcess } from './process-identity.ts';
 
@@ -108,9 +109,15 @@ export class DataLock {
     rmSync(grave, { force: true });
   }
 
+  /** Where the disk is full the lock names who was there before: a child that it does not know ends itself with its supervisor. */
   #write(): void {
     const next = `${this.#path}.next`;
-    writeFileSync(next, this.#text(), { mode: 0o600 });
+    try {
+      writeFileSync(next, this.#text(), { mode: 0o600 });
+    } catch (error) {
+      if (isDiskTrouble(error)) return;
+      throw error;
+    }
     renameSync(next, this.#path);
   }
 

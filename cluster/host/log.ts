@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { Gauge } from 'prom-client';
@@ -30,6 +31,7 @@ async function startLog({ config, clock, timers, logger, registry }: RoleContext
     logger,
   });
   showStats(registry, () => server.stats());
+  showRoom(registry, dir);
   return {
     checks: () => {
       const { trouble } = server.stats();
@@ -64,10 +66,28 @@ function showStats(registry: Registry, stats: () => LogServerStats): void {
     ['hunt_log_waiting_bytes', 'Bytes that wait for the next commit', (s) => s.waitingBytes],
     ['hunt_log_damages', 'Damaged places found', (s) => s.damages],
     ['hunt_log_floor_segment', 'The first segment that is kept; those before left for the archive', (s) => s.floor],
+    [
+      'hunt_log_full',
+      'Whether appends are refused: the disk is full or failing',
+      (s) => (s.trouble === undefined ? 0 : 1),
+    ],
     ['hunt_log_scrubbed_bytes', 'Bytes read again since the start in search of damage', (s) => s.scrubbedBytes],
     ['hunt_log_scrub_passes', 'Times since the start that all of the log was read again', (s) => s.scrubPasses],
   ];
   for (const [name, help, value] of rows) {
     const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(value(stats())) });
   }
+}
+
+/** Of the disk that the log is on, as often as somebody asks. */
+function showRoom(registry: Registry, folder: string): void {
+  const gauge: Gauge = new Gauge({
+    name: 'hunt_log_free_bytes',
+    help: 'Bytes that the log and whoever else is on its disk may take still',
+    registers: [registry],
+    collect: async () => {
+      const { bavail, bsize } = await statfs(folder);
+      gauge.set(bavail * bsize);
+    },
+  });
 }

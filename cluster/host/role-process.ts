@@ -13,6 +13,7 @@ import type { ChildReport } from './child.ts';
 import { type Config, ConfigError, exitUsage } from './config.ts';
 import { describeConfig } from './describe-config.ts';
 import { type Check, serveProbes } from './probe-http.ts';
+import { processLogger } from './process-log.ts';
 
 const loopLagPrecisionMs = 250;
 
@@ -50,7 +51,10 @@ export async function runRole(
   warnings: readonly string[],
   start: StartRole,
 ): Promise<number> {
-  const logger = pino({ level: config.logLevel, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
+  const form = { level: config.logLevel, base: { name }, timestamp: pino.stdTimeFunctions.isoTime };
+  const logger = processLogger(form, process.stdout.fd);
+  // A disk that is full takes nothing of what libraries say either.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const supervised = process.send !== undefined;
   for (const warning of warnings) logger.warn(warning);
   logger.info({ pid: process.pid, config: describeConfig(config) }, 'starting');

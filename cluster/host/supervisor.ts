@@ -9,6 +9,7 @@ import type { Tokens } from '../../gateway/token/tokens.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { Random } from '../../runtime/kernel/random.ts';
 import type { Timers } from '../../runtime/kernel/timer.ts';
+import { isDiskTrouble } from '../../runtime/log/embedded/disk.ts';
 import { form } from '../formation.ts';
 import { ViewLog } from '../view-log.ts';
 import { type Backend, connectBackend } from './backend.ts';
@@ -30,6 +31,7 @@ const formMs = 20_000;
 const stopMs: Readonly<Record<ChildPlan['layer'], number>> = { edge: 8_000, core: 8_000, ground: 9_000 };
 /** Changes that come together are written together. */
 const writeDelayMs = 15;
+const rewriteMs = 1_000;
 const rotateEveryMs = 60_000;
 const tokenMs = 30 * 24 * 3_600_000;
 const mintEveryMs = 24 * 3_600_000;
@@ -86,6 +88,7 @@ export class Supervisor {
   #backend: Backend | undefined;
   #viewLog: ViewLog | undefined;
   #writePending = false;
+  #isUnwritten = false;
   #everReady = false;
   #allStarted = false;
   readonly #rule: ReadyRule;
@@ -310,7 +313,19 @@ export class Supervisor {
     });
   }
 
+  /** A full disk ends nobody: the file is of before until there is room, and processes run on. */
   #write(): void {
-    writeClusterFile(this.file);
+    try {
+      writeClusterFile(this.file);
+      this.#isUnwritten = false;
+    } catch (error) {
+      if (!isDiskTrouble(error)) throw error;
+      if (!this.#isUnwritten)
+        this.#ports.say(
+          `${clusterFilePath(this.#config.dataDir)} cannot be written (${(error as Error).message}): free space on its disk; meanwhile it says what was before`,
+        );
+      this.#isUnwritten = true;
+      if (this.#state !== 'stopping') this.#ports.timers.after(rewriteMs, () => this.#writeSoon());
+    }
   }
 }

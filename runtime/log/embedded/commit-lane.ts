@@ -4,10 +4,11 @@
  * answered or shown before it is durable), I2 (compare-and-set and epochs are judged here, in one order) and I5.
  *
  * Commits begin at once when it is quiet and at most every {@link commitGapMs} under load. A failed write is erased before
- * anything else is written, and everything that waited is refused: surely not done.
+ * anything else is written, and everything that waited is refused: surely not done. While no next segment can be made, the end of
+ * the active one is kept for what the cluster itself appends, so that a full disk hinders no start and no failover.
  */
 import type { Clock } from '../../kernel/clock.ts';
-import type { Timers } from '../../kernel/timer.ts';
+import type { Cancel, Timers } from '../../kernel/timer.ts';
 import { isDiskTrouble } from './disk.ts';
 import { at, placeRecord, positionOf, recordHeaderBytes, recordType, writeRecord } from './record.ts';
 import { type OpenSegment, type Segments, segmentHeaderBytes } from './segments.ts';
@@ -18,6 +19,12 @@ const commitGapMs = 3;
 const quietRecords = 16;
 const commitBytesMax = 4 * 1024 * 1024;
 const retryMs = 250;
+/** Of the active segment, kept for takes and the cluster's stream while there is no next one: enough for dozens of starts. */
+const reserveBytesMax = 1024 * 1024;
+const reservePart = 4;
+const prepareAgainMs = 1_000;
+const noNextSegment = (fault: string): string =>
+  `the log's next segment cannot be made (${fault}): free space on its disk`;
 const bodyBytesMax = 8 * 1024 * 1024;
 const committed = { kind: 'committed' } as const;
 
@@ -69,7 +76,11 @@ export class CommitLane {
   #state: LaneState = { kind: 'open' };
   #offset: number;
   #active: OpenSegment;
-  #spare: { segment?: OpenSegment; preparing?: Promise<void>; fault?: string } = {};
+  /** `isMissed`: records were refused for want of it. */
+  #spare: { segment?: OpenSegment; preparing?: Promise<void>; fault?: string; isMissed?: true } = {};
+  #cancelPrepare: Cancel | undefined;
+  /** Of the commit in flight. */
+  #writingBytes = 0;
   #lastBegan = Number.NEGATIVE_INFINITY;
   #lastRecords = 0;
   #idle: (() => void)[] = [];
@@ -103,9 +114,26 @@ export class CommitLane {
     return this.#waitingBytes;
   }
 
-  /** The message with which appends are refused at present, if they are. */
+  /** The message with which all appends are refused at present, if they are. */
   get trouble(): string | undefined {
     return this.#state.kind === 'full' ? this.#state.message : undefined;
+  }
+
+  /** The same if some are, since the disk has no room: whoever is refused sends again. */
+  get shortage(): string | undefined {
+    const { segment, fault, isMissed } = this.#spare;
+    return segment === undefined && fault !== undefined && isMissed === true ? noNextSegment(fault) : undefined;
+  }
+
+  /** Why a record of so many bytes would take what is kept for the cluster itself; undefined: it would not. */
+  tightFor(bytes: number): string | undefined {
+    const { segment, fault } = this.#spare;
+    if (segment !== undefined || fault === undefined) return undefined;
+    const taken = this.#offset + this.#writingBytes + this.#waitingBytes + bytes + recordHeaderBytes;
+    const reserve = Math.min(reserveBytesMax, Math.floor(this.#active.size / reservePart));
+    if (this.#active.size - taken >= reserve) return undefined;
+    this.#spare.isMissed = true;
+    return noNextSegment(fault);
   }
 
   /** Position behind the last committed record, in a moment when nothing is in flight or not. */
@@ -168,15 +196,18 @@ export class CommitLane {
       return;
     }
     this.#lastRecords = group.records.length;
+    this.#writingBytes = group.bytes.length;
     try {
       if (group.bytes.length > 0) await this.#active.file.write(group.bytes, this.#offset);
     } catch (error) {
       await this.#failed(group, error as Error);
       this.#writing = false;
+      this.#writingBytes = 0;
       this.#settleIdle();
       return;
     }
     this.#offset += group.bytes.length;
+    this.#writingBytes = 0;
     this.commits++;
     this.onCommitted(group);
     for (const waiting of group.records) waiting.settle(committed);
@@ -227,7 +258,7 @@ export class CommitLane {
     if (next === undefined) {
       this.#state = {
         kind: 'full',
-        message: `the next log segment cannot be made (${this.#spare.fault}): free space on the log's disk`,
+        message: noNextSegment(this.#spare.fault ?? ''),
         erase: undefined,
       };
       this.#becomeFull([]);
@@ -282,9 +313,13 @@ export class CommitLane {
           delete spare.preparing;
         },
         (error: Error) => {
+          if (spare.fault === undefined) this.onTrouble(noNextSegment(error.message));
           spare.fault = error.message;
           delete spare.preparing;
-          this.onTrouble(`the next log segment cannot be made: ${error.message}`);
+          this.#cancelPrepare?.();
+          this.#cancelPrepare = this.timers.after(prepareAgainMs, () => {
+            if (this.#spare.segment === undefined && this.#spare.preparing === undefined) this.#prepare();
+          });
         },
       );
   }
@@ -363,6 +398,7 @@ export class CommitLane {
   /** After {@link drain}. */
   async close(): Promise<void> {
     await this.#spare.preparing;
+    this.#cancelPrepare?.();
     await this.#retiring.catch(() => undefined);
     await this.#spare.segment?.file.close();
     await this.#active.file.close();

@@ -10,7 +10,7 @@ import {
   read as fsRead,
   write as fsWrite,
 } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -25,6 +25,8 @@ export interface Disk {
   list(folder: string): Promise<string[]>;
   /** Makes creations and renames in the folder survive power loss. */
   syncFolder(path: string): Promise<void>;
+  /** Bytes that new files in the folder may take at present. Absent: whoever writes finds out. */
+  freeBytes?(folder: string): Promise<number>;
 }
 
 export interface DiskFile {
@@ -99,6 +101,10 @@ export const systemDisk: Disk = {
     } finally {
       await closeFd(fd);
     }
+  },
+  async freeBytes(folder) {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
   },
 };
 

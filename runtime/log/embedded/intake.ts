@@ -139,6 +139,7 @@ export class Intake {
     }
     const taken = lane.epochs[slot] as number;
     const fences = !sharedKinds.includes(kind);
+    const tight = fences ? lane.tightFor(length) : undefined;
     if (fences && epoch < taken) answer.settle(index, outcome.fenced, taken);
     else if (bodyLength > lane.bodyBytesMax) {
       answer.settle(
@@ -150,6 +151,7 @@ export class Intake {
     } else if (this.damage.any && this.damage.ofStream(entry) !== undefined) {
       answer.settle(index, outcome.damaged, 0, this.damage.ofStream(entry) as string);
     } else if (lane.trouble !== undefined) answer.settle(index, outcome.full, 0, lane.trouble);
+    else if (tight !== undefined) answer.settle(index, outcome.full, 0, tight);
     else if (lane.waitingBytes + length > waitingBytesMax || this.index.streams.unindexed > unindexedMax) {
       answer.settle(
         index,

@@ -4,12 +4,13 @@
  * process keeps it. A file with the process number stands beside it for people, and is the lock elsewhere.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Timers } from '../../kernel/timer.ts';
+import { isDiskTrouble } from './disk.ts';
 
 const retryMs = 50;
 
@@ -86,7 +87,17 @@ export async function lockFolder(folder: string, clock: Clock, timers: Timers, p
   const before = readOwner(path);
   const boot = bootId();
   const rebooted = before !== undefined && before.boot !== boot;
-  const write = (owner: Owner): void => writeFileSync(path, JSON.stringify(owner));
+  // Replaced as a whole, and left as it is by a full disk: it tells the next start of a restart of the machine.
+  const write = (owner: Owner): void => {
+    const next = `${path}.new`;
+    try {
+      writeFileSync(next, JSON.stringify(owner));
+      renameSync(next, path);
+    } catch (error) {
+      rmSync(next, { force: true });
+      if (!isDiskTrouble(error) || server === undefined) throw error;
+    }
+  };
   let isRecovered = !rebooted;
   write({ pid: process.pid, boot: before?.boot ?? boot });
   return {

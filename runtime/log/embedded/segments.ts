@@ -21,8 +21,12 @@ const zeroChunkBytes = 256 * 1024;
 /** Between two chunks of zeros it pauses as long as the chunk took, within these: the commits need the disk more. */
 const zeroPauseMsMin = 1;
 const zeroPauseMsMax = 20;
+/** What a new segment leaves free at least, as a part of its size. */
+const roomPart = 8;
 const readersMax = 64;
 const closeAfterMs = 10_000;
+
+const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 
 export const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.seg`;
 const segmentPattern = /^(\d{8,})\.seg$/;
@@ -87,6 +91,7 @@ export class Segments {
 
   /** Makes segment `number`: zeros, header, synced, and only then under its name. `hurry`: somebody waits for it. */
   async prepare(number: number, hurry: () => boolean): Promise<OpenSegment> {
+    await this.#checkRoom();
     const temporary = `${this.path(number)}.new`;
     const file = await this.disk.open(temporary, { create: true });
     try {
@@ -109,6 +114,19 @@ export class Segments {
     await this.disk.rename(temporary, this.path(number));
     await this.disk.syncFolder(this.folder);
     return this.openForAppend(number, this.bytes);
+  }
+
+  /** Asked first, so that a disk that is nearly full is not filled with zeros again and again, and the index keeps some of it. */
+  async #checkRoom(): Promise<void> {
+    const free = await this.disk.freeBytes?.(this.folder);
+    const needed = this.bytes + Math.ceil(this.bytes / roomPart);
+    if (free === undefined || free >= needed) return;
+    throw Object.assign(
+      new Error(`no space left on device: ${mebibytes(free)} are free, ${mebibytes(needed)} are needed`),
+      {
+        code: 'ENOSPC',
+      },
+    );
   }
 
   async openForAppend(number: number, size: number): Promise<OpenSegment> {

@@ -340,7 +340,7 @@ export class EmbeddedLogServer {
       floor: this.#trim.floor,
       scrubbedBytes: this.#scrub.bytes,
       scrubPasses: this.#scrub.passes,
-      trouble: this.#lane.trouble,
+      trouble: this.#lane.trouble ?? this.#lane.shortage,
     };
   }
 

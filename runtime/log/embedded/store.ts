@@ -3,6 +3,8 @@
  * simulation can keep it in memory and lose its unsynced end. Nothing in it is the truth (I8).
  */
 import { type Database, open } from 'lmdb';
+import { systemClock } from '../../kernel/clock.ts';
+import { systemTimers } from '../../kernel/timer.ts';
 
 export interface KeyRange {
   readonly start: Buffer;
@@ -36,14 +38,35 @@ export type OpenStore = (folder: string) => Store;
 
 const tablesMax = 4;
 const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
+/** After a commit that failed, so long none is tried: whoever saves tries again and again, and LMDB says each failure on stderr. */
+const restMs = 1_000;
+/** LMDB resolves nothing that waits for the disk after a commit that failed. */
+const flushedMsMax = 10_000;
+const closeMsMax = 2_000;
 
 export const openLmdb: OpenStore = (folder) => {
-  const env = open({ path: folder, maxDbs: tablesMax, separateFlushed: true, noSubdir: false, ...binary });
+  // A batch of its own a turn, which LMDB makes unless told not to, is a promise that nobody holds: its failure would end the process.
+  const settings = { maxDbs: tablesMax, separateFlushed: true, noSubdir: false, eventTurnBatching: false };
+  const env = open({ path: folder, ...settings, ...binary });
   const tables: Database<Buffer, Buffer>[] = [];
+  let failed: { readonly error: Error; readonly at: number } | undefined;
   // LMDB keeps one snapshot for all reads of a turn: without a new one, a read in the turn of the commit would not see it.
   const committed = (): void => {
     env.resetReadTxn();
     for (const table of tables) table.resetReadTxn();
+  };
+  const commit = async (write: () => Promise<unknown>): Promise<void> => {
+    if (failed !== undefined && systemClock.monotonic() - failed.at < restMs) throw failed.error;
+    try {
+      await write();
+    } catch (error) {
+      const cause = await causeOf(error);
+      if (cause === undefined) throw error;
+      failed = { error: cause, at: systemClock.monotonic() };
+      throw cause;
+    }
+    failed = undefined;
+    committed();
   };
   return {
     table(name) {
@@ -51,20 +74,29 @@ export const openLmdb: OpenStore = (folder) => {
       tables.push(table);
       return table;
     },
-    async batch(puts) {
-      await env.batch(puts);
-      committed();
-    },
-    async transaction(puts) {
-      await env.transaction(puts);
-      committed();
-    },
+    batch: (puts) => commit(() => env.batch(puts)),
+    transaction: (puts) => commit(() => env.transaction(puts)),
     async flushed() {
-      await env.flushed;
+      if (await isLate(env.flushed, flushedMsMax)) throw new Error(`${folder} does not reach the disk`);
     },
     async close() {
-      await env.flushed;
-      await env.close();
+      if (failed === undefined) await isLate(env.flushed, closeMsMax);
+      await isLate(env.close(), closeMsMax);
     },
   };
 };
+
+/** What LMDB met when it committed; undefined: it is another fault. */
+async function causeOf(error: unknown): Promise<Error | undefined> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  if (commitError === undefined) return undefined;
+  return await commitError.catch((met: Error) => met);
+}
+
+async function isLate(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let cancel = (): void => {};
+  const late = new Promise<boolean>((resolve) => {
+    cancel = systemTimers.after(ms, () => resolve(true));
+  });
+  return await Promise.race([work.then(() => false), late]).finally(cancel);
+}
