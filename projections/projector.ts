@@ -217,7 +217,7 @@ export class Projector {
 
   #measure(metrics: ProjectionMetrics): void {
     const lags = this.lag();
-    const { slots, parked, faults } = this.state();
+    const { slots, parked, faults, schemaFault } = this.state();
     metrics.gauge(
       'hunt_projection_lag_events',
       lags.reduce((sum, { events }) => sum + events, 0),
@@ -228,7 +228,8 @@ export class Projector {
     );
     metrics.gauge('hunt_projection_slots', slots);
     metrics.gauge('hunt_projection_parked', parked.length);
-    metrics.gauge('hunt_projection_faults', faults.length);
+    // What is wrong with the tables holds up every slot.
+    metrics.gauge('hunt_projection_faults', schemaFault === undefined ? faults.length : slots);
   }
 
   /** One connection, one slot at a time. */

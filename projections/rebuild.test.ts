@@ -3,6 +3,7 @@ import { requireServer } from '../cluster/host/servers/require-server.ts';
 import type { Position, Slot } from '../proto/ids.ts';
 import { MemoryLog } from '../runtime/log/memory/memory-log.ts';
 import { PgHuntCatalog } from './catalog.ts';
+import { Connection } from './connection.ts';
 import { LagReader } from './lag-reader.ts';
 import { noProjectionMetrics } from './metrics.ts';
 import { Primary } from './primary.ts';
@@ -215,7 +216,7 @@ describe('rebuilding', () => {
       assert.deepEqual(await sql(url, 'SELECT title, version FROM hunt_snapshot WHERE hunt_id = $1', [hunt.id]), [
         { title: 'Every way', version: String(sound) },
       ]);
-      const lag = new LagReader({ log, pgUrls: [url], clock: systemParts.clock });
+      const lag = new LagReader({ log, pgUrls: [url], ...systemParts });
       const { parked } = await lag.report();
       lag.close();
       assert.deepEqual(
@@ -225,6 +226,9 @@ describe('rebuilding', () => {
     });
   });
 });
+
+/** Nobody listens there: it is no port for servers. */
+const unreachable = 'postgres://127.0.0.1:1/none';
 
 describe('the lag, told from outside', () => {
   before(function () {
@@ -238,13 +242,13 @@ describe('the lag, told from outside', () => {
     const hunt = await LoggedHunt.create(log, 9);
     await settled(projector);
     const settledAt = hunt.version;
-    const reader = new LagReader({ log, pgUrls: [url], clock: systemParts.clock });
+    const reader = new LagReader({ log, pgUrls: [url], ...systemParts });
     assert.deepEqual(await reader.readLag(), { events: 0, seconds: 0, worst_slot: 0 });
     await projector.stop();
     await hunt.play(['ann']);
     const missing = hunt.version - settledAt;
-    const { slots, isFresh } = await reader.report();
-    assert.equal(isFresh, true);
+    const { slots, fault } = await reader.report();
+    assert.equal(fault, undefined);
     assert.equal(slots.length, 256);
     const [{ slot, events, seconds } = {}] = slots.filter((lag) => lag.events > 0);
     assert.deepEqual([slot, events], [9, missing]);
@@ -261,8 +265,62 @@ describe('the lag, told from outside', () => {
     );
     await hunt.play(['bob']);
     const stale = await reader.report();
-    assert.equal(stale.isFresh, false);
+    assert.match(stale.fault ?? '', /^PostgreSQL does not answer \(.+\): counted from the rows that were seen last$/);
     assert.equal(stale.slots.find((lag) => lag.slot === 9)?.events, hunt.version - settledAt);
+    reader.close();
+  });
+
+  it('counts on while PostgreSQL takes the question and does not answer, and says that it does not', async () => {
+    const url = await freshDatabase();
+    const log = new MemoryLog();
+    const projector = projectorOf(log, url);
+    const hunt = await LoggedHunt.create(log, 9);
+    await settled(projector);
+    await projector.stop();
+    const settledAt = hunt.version;
+    const reader = new LagReader({ log, pgUrls: [url], ...systemParts });
+    await reader.readLag();
+    const holder = await Connection.open({ url });
+    try {
+      await holder.run([
+        { text: 'BEGIN', values: [] },
+        { text: 'LOCK TABLE projection_checkpoint IN ACCESS EXCLUSIVE MODE', values: [] },
+      ]);
+      for (const player of ['ann', 'bob']) {
+        await hunt.play([player]);
+        await eventually('the summary to have counted', async () => {
+          const { events, fault } = await reader.readLag();
+          return (
+            events === hunt.version - settledAt &&
+            fault === 'PostgreSQL does not answer: counted from the rows that were seen last'
+          );
+        });
+      }
+    } finally {
+      holder.close();
+    }
+    await eventually('the summary to be of now', async () => (await reader.readLag()).fault === undefined);
+    reader.close();
+  });
+
+  it('says that it does not know, where PostgreSQL has never answered', async () => {
+    const reader = new LagReader({ log: new MemoryLog(), pgUrls: [unreachable], ...systemParts });
+    const { events, fault } = await reader.readLag();
+    assert.equal(events, 0);
+    assert.match(fault ?? '', /^PostgreSQL does not answer .*how far the rows are behind is not known$/);
+    await assert.rejects(reader.report(), /ECONNREFUSED/);
+    reader.close();
+  });
+
+  it('says that the rows are of another log, and what to do', async () => {
+    const url = await freshDatabase();
+    const log = new MemoryLog();
+    const projector = projectorOf(log, url, { logName: 'embedded here 1' });
+    await LoggedHunt.create(log, 9);
+    await settled(projector);
+    await projector.stop();
+    const reader = new LagReader({ log, pgUrls: [url], ...systemParts, logName: () => 'embedded here 2' });
+    assert.match((await reader.readLag()).fault ?? '', /"embedded here 1".+"hunt projections rebuild --all"/);
     reader.close();
   });
 });

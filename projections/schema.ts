@@ -3,6 +3,7 @@ import { firstGeneration, makeCheckpoint } from './checkpoint.ts';
 import { distribute, hasCitus, SchemaFault, verifyMapping } from './citus.ts';
 import { type Connection, idleAtMost, limitStatements } from './connection.ts';
 import { catalogTable, distributedTables, type SchemaStep, schemaSteps } from './schema-steps.ts';
+import type { Statement } from './statement.ts';
 
 /**
  * Makes and verifies the tables, on plain PostgreSQL and on Citus alike. May be called by any number of processes at any
@@ -140,19 +141,22 @@ async function nextGeneration(connection: Connection): Promise<number> {
   return Number(rows[0]?.next);
 }
 
+/** One row with the log that the rows were made from; null: not named yet. */
+export const readLogName: Statement = { text: 'SELECT log FROM projection_schema WHERE step = 1', values: [] };
+
+export const strangeLog = (known: string, log: string): string =>
+  `these tables were made from the log "${known}", and this is "${log}": give each its own database, or make them anew with "hunt projections rebuild --all"`;
+
 async function verifyLog(connection: Connection, { log, adopt }: SchemaOptions): Promise<void> {
   if (adopt === true) {
     await connection.one({ text: 'UPDATE projection_schema SET log = NULL', values: [] });
     return;
   }
   if (log === undefined) return;
-  const { rows } = await connection.one({ text: 'SELECT log FROM projection_schema WHERE step = 1', values: [] });
+  const { rows } = await connection.one(readLogName);
   const known = rows[0]?.log;
   if (known === log) return;
-  if (known !== null)
-    throw new SchemaFault(
-      `these tables were made from the log "${String(known)}", and this is "${log}": give each its own database, or make them anew with "hunt projections rebuild --all"`,
-    );
+  if (known !== null) throw new SchemaFault(strangeLog(String(known), log));
   await connection.one({ text: 'UPDATE projection_schema SET log = $1', values: [log] });
 }
 

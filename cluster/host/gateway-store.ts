@@ -8,22 +8,30 @@ import type { HuntCatalog } from '../../gateway/admin/ports.ts';
 import type { LagSummary } from '../../projections/lag-reader.ts';
 import type { EventLog } from '../../runtime/log/event-log.ts';
 import { ConfigError } from './config.ts';
+import { logNameOf } from './log-name.ts';
 import type { RoleContext } from './role-process.ts';
 import { storeUrls } from './store-url.ts';
 
 export interface GatewayStore {
   readonly catalog?: HuntCatalog;
-  /** Never rejects: when it cannot be told in time, what was told last, older by the time since. */
+  /** Never rejects: what keeps it from being told as of now is its `fault`. */
   projectionLag(): Promise<ProjectionLag>;
   close(): Promise<void>;
 }
 
-export type ProjectionLag = Pick<LagSummary, 'events' | 'seconds'> & { readonly worst_slot: number };
+export type ProjectionLag = Omit<LagSummary, 'worst_slot'> & { readonly worst_slot: number };
 
+/** Longer than it waits for PostgreSQL: what is left is the log's. */
 const lagMsMax = 1_000;
 const none: ProjectionLag = { events: 0, seconds: 0, worst_slot: 0 };
+const logAway = 'the log does not answer: this is what was known last';
 
-export async function openGatewayStore(context: RoleContext, log: EventLog): Promise<GatewayStore> {
+/** `lineage`: of the view at present, empty if there is none yet. */
+export async function openGatewayStore(
+  context: RoleContext,
+  log: EventLog,
+  lineage: () => string,
+): Promise<GatewayStore> {
   const { config, clock, timers, logger } = context;
   const pgUrls = await storeUrls(config).catch((error: unknown) => {
     if (error instanceof ConfigError) throw error;
@@ -37,17 +45,21 @@ export async function openGatewayStore(context: RoleContext, log: EventLog): Pro
     import('../../projections/lag-reader.ts'),
   ]);
   const catalog = new PgHuntCatalog({ pgUrls, clock, journal: logger });
-  const reader = new LagReader({ log, pgUrls, clock });
+  const logName = () => (lineage() === '' ? undefined : logNameOf(config, lineage()));
+  const reader = new LagReader({ log, pgUrls, clock, timers, logName });
   let last = none;
   let lastAt = clock.monotonic();
-  const told = reader.readLag.bind(reader);
-  const untold = (): ProjectionLag => ({ ...last, seconds: last.seconds + (clock.monotonic() - lastAt) / 1_000 });
+  const untold = (): ProjectionLag => ({
+    ...last,
+    seconds: last.seconds + (clock.monotonic() - lastAt) / 1_000,
+    fault: logAway,
+  });
   return {
     catalog,
     projectionLag: () =>
       new Promise((resolve) => {
         const cancel = timers.after(lagMsMax, () => resolve(untold()));
-        told().then(
+        reader.readLag().then(
           (lag) => {
             cancel();
             last = lag;

@@ -112,7 +112,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   const definitions = new DefinitionDesk(timers);
   const shadows = new ShadowDesk(backend.log, clock, timers);
   const scoreboards = scoreboardCache(context);
-  const store = await openGatewayStore(context, backend.log);
+  const store = await openGatewayStore(context, backend.log, () => viewLog.view.lineage);
   const lag = async () => ({
     projection: await store.projectionLag(),
     ...(await relayed(config, backend, clock.now())),

@@ -6,6 +6,7 @@ import { ViewLog } from '../view-log.ts';
 import { startArchiver } from './archiver.ts';
 import { connectBackend } from './backend.ts';
 import type { Config } from './config.ts';
+import { logNameOf } from './log-name.ts';
 import { registerMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
@@ -32,8 +33,7 @@ async function startProjector(context: RoleContext): Promise<RunningRole> {
     new Projector({
       log: backend.log,
       pgUrls,
-      // A cluster that begins anew is another log: positions in it mean something else.
-      logName: `${config.profile} ${config.cluster} ${lineage}`,
+      logName: logNameOf(config, lineage),
       clock,
       timers,
       random,
@@ -69,9 +69,10 @@ async function lineageOf(viewLog: ViewLog): Promise<string> {
 
 function projectorChecks(projector: Projector | undefined): Check[] {
   if (projector === undefined) return [];
-  const { isConnected, faults } = projector.state();
+  const { isConnected, faults, schemaFault } = projector.state();
   return [
     { name: 'store', ok: isConnected, ...(isConnected ? {} : { detail: 'PostgreSQL does not answer' }) },
+    { name: 'schema', ok: schemaFault === undefined, ...(schemaFault === undefined ? {} : { detail: schemaFault }) },
     slotsCheck('slots', faults, 'projected'),
   ];
 }

@@ -3,7 +3,8 @@ import { Relay } from '../../runtime/log/kafka/relay.ts';
 import { connectMsDefault } from './backend.ts';
 import { type Config, ConfigError } from './config.ts';
 import { connectBoth } from './kafka-backend.ts';
-import { noteRelay } from './relay-status.ts';
+import type { Check } from './probe-http.ts';
+import { noteRelay, parkedShownMax } from './relay-status.ts';
 import { type RoleContext, type RunningRole, runRole } from './role-process.ts';
 
 const noteMs = 1_000;
@@ -34,7 +35,8 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
     try {
       events = await relay.lag();
       if (events === 0) levelAt = clock.now();
-      await noteRelay(jetStream, { events, at: clock.now(), levelAt });
+      const parked = [...relay.parked].slice(0, parkedShownMax).map(([hunt, message]) => ({ hunt, message }));
+      await noteRelay(jetStream, { events, at: clock.now(), levelAt, parked });
     } catch (error) {
       if (!isStopping) logger.warn({ err: error }, 'how far the relay is behind cannot be told at present');
     }
@@ -50,6 +52,14 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
       this.set(events);
     },
   });
+  new Gauge({
+    name: 'hunt_relay_parked',
+    help: 'Hunts whose live events are not copied any more: JetStream lacks versions that Kafka has let go of',
+    registers: [registry],
+    collect() {
+      this.set(relay.parked.size);
+    },
+  });
   return {
     checks: () => {
       const behindMs = clock.now() - levelAt;
@@ -61,6 +71,7 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
           ok: behindMs < lateMs,
           ...(behindMs < lateMs ? {} : { detail: `${events} events behind for ${Math.round(behindMs / 1_000)} s` }),
         },
+        parkedCheck(relay),
       ];
     },
     probes: { title: 'Treasure Hunt Engine: relay' },
@@ -72,4 +83,10 @@ async function startRelay({ config, clock, timers, logger, registry }: RoleConte
       await jetStream.close();
     },
   };
+}
+
+function parkedCheck({ parked }: Relay): Check {
+  const [first] = parked;
+  if (first === undefined) return { name: 'parked', ok: true };
+  return { name: 'parked', ok: false, detail: `${parked.size} hunts are not copied; ${first[0]}: ${first[1]}` };
 }

@@ -172,9 +172,7 @@ export interface ClusterDescription {
   readonly owners: readonly string[];
   readonly epochs: readonly number[];
   readonly pins: Readonly<Record<string, string>>;
-  readonly lag: Readonly<
-    Record<string, { readonly events: number; readonly seconds: number; readonly worst_slot?: number }>
-  >;
+  readonly lag: Readonly<Record<string, FollowerLag>>;
   readonly operations: readonly OperationRow[];
   /** Hunts that cannot be served, and slots that should be and are not, with their reasons. */
   readonly parked: readonly {
@@ -190,6 +188,17 @@ export interface ClusterDescription {
     readonly reason: string;
   }[];
   readonly moving: Readonly<Record<string, string>>;
+}
+
+/** How far somebody who follows the log is behind it. */
+export interface FollowerLag {
+  readonly events: number;
+  readonly seconds: number;
+  readonly worst_slot?: number;
+  /** Hunts that it does not follow any further, the first few, and why. */
+  readonly parked?: readonly { readonly hunt: string; readonly message: string }[];
+  /** Why the numbers are not as of now. */
+  readonly fault?: string;
 }
 
 /**

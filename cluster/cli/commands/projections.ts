@@ -8,7 +8,10 @@ import { systemClock } from '../../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../../runtime/kernel/random.ts';
 import { systemTimers } from '../../../runtime/kernel/timer.ts';
 import { type Backend, connectBackend } from '../../host/backend.ts';
+import type { Config } from '../../host/config.ts';
+import { logNameOf } from '../../host/log-name.ts';
 import { storeUrls } from '../../host/store-url.ts';
+import { ViewLog } from '../../view-log.ts';
 import { UsageError } from '../exit-code.ts';
 import { Output, type OutputFlags, table } from '../output.ts';
 import { ProgressBar } from '../progress-bar.ts';
@@ -20,19 +23,30 @@ const slotsShownMax = 10;
 
 export async function projectionsLag(flags: Flags): Promise<void> {
   const out = new Output(flags);
-  await withStore(flags, out, async (backend, pgUrls) => {
-    const reader = new LagReader({ log: backend.log, pgUrls, clock: systemClock });
+  await withStore(flags, out, async (backend, pgUrls, config) => {
+    const lineage = await lineageIn(backend);
+    const reader = new LagReader({
+      log: backend.log,
+      pgUrls,
+      clock: systemClock,
+      timers: systemTimers,
+      logName: () => (lineage === '' ? undefined : logNameOf(config, lineage)),
+    });
     try {
-      const { slots, parked, beyond } = await reader.report();
+      const { slots, parked, beyond, fault } = await reader.report();
       const worst = summaryOf(slots);
       const max = slots.find(({ slot }) => slot === worst.worst_slot);
-      out.result({ slots, max, parked, beyond }, () =>
+      out.result({ slots, max, parked, beyond, ...(fault === undefined ? {} : { fault }) }, () =>
         [
+          ...(fault === undefined ? [] : [out.paint('red', fault)]),
           `${worst.events} events behind, the oldest for ${worst.seconds.toFixed(1)} s`,
           ...(worst.events === 0 ? [] : [slotTable(slots, out)]),
           ...(parked.length === 0
             ? []
-            : [`parked hunts: ${parked.map(({ huntId, reason }) => `${huntId} (${reason})`).join(', ')}`]),
+            : [
+                `parked hunts: ${parked.map(({ huntId, reason }) => `${huntId} (${reason})`).join(', ')}`,
+                'once the cause is gone, hunt projections rebuild --hunt ID takes one back',
+              ]),
           ...(beyond.length === 0 ? [] : [`${beyond.length} slots have rows of another log: rebuild them`]),
         ].join('\n'),
       );
@@ -89,11 +103,18 @@ export async function projectionsRebuild(flags: Flags & { hunt?: number; all?: b
   }
 }
 
+/** The name of the log itself; empty: no cluster was formed in it yet. */
+async function lineageIn(backend: Backend): Promise<string> {
+  const viewLog = await ViewLog.open({ ...backend, clock: systemClock, random: systemRandom, timers: systemTimers });
+  viewLog.close();
+  return viewLog.view.lineage;
+}
+
 /** Reaches log and PostgreSQL as a projector does. */
 async function withStore(
   flags: TargetFlags,
   out: Output,
-  run: (backend: Backend, pgUrls: readonly string[]) => Promise<void>,
+  run: (backend: Backend, pgUrls: readonly string[], config: Config) => Promise<void>,
 ): Promise<void> {
   const config = new Target(flags).tool();
   const pgUrls = await storeUrls(config);
@@ -110,7 +131,7 @@ async function withStore(
       : error;
   });
   try {
-    await run(backend, pgUrls);
+    await run(backend, pgUrls, config);
   } catch (error) {
     if (error instanceof RebuildFault) throw new HuntError('WRONG_STATE', error.message);
     if (error instanceof Error && error.name === 'LogUnavailableError')

@@ -1,10 +1,16 @@
 import { localDateTime, Output, type OutputFlags, table } from '../output.ts';
-import type { Ring } from '../ring/answers.ts';
+import type { FollowerLag, Ring } from '../ring/answers.ts';
 import { RingApi } from '../ring/ring-api.ts';
 import { operationsTable } from '../ring/watch-operation.ts';
 import { Target, type TargetFlags } from '../target.ts';
 
 const operationsShown = 5;
+/** A follower that is behind for less is as good as level. */
+const levelSeconds = 2;
+const followers: Readonly<Record<string, string>> = {
+  projection: 'lists are',
+  relay: 'live events are',
+};
 
 export async function ringShow(flags: TargetFlags & OutputFlags): Promise<void> {
   const out = new Output(flags);
@@ -25,7 +31,7 @@ function describe(ring: Ring, out: Output): string {
     localDateTime(n.since),
     n.addr,
   ]);
-  const { frozen, operations = [], parked = [], unserved = [] } = ring;
+  const { frozen, operations = [], parked = [], unserved = [], lag = {} } = ring;
   return [
     `${out.paint('bold', ring.cluster)}  profile ${ring.profile}, view ${ring.view}, ${ring.owners.length - unowned} of ${ring.owners.length} slots have an owner`,
     ...(frozen
@@ -39,5 +45,17 @@ function describe(ring: Ring, out: Output): string {
       out.paint('yellow', `slot ${one.slot} is not served by ${one.node} for ${one.for_ms} ms: ${one.reason}`),
     ),
     ...parked.map((one) => out.paint('red', `${one.hunt} is parked on ${one.node}: ${one.code}, ${one.message}`)),
+    ...Object.entries(lag).flatMap(([name, one]) => describeLag(name, one, out)),
   ].join('\n');
+}
+
+/** Only what needs a look: a follower that is level says nothing. */
+function describeLag(name: string, { events, seconds, parked = [], fault }: FollowerLag, out: Output): string[] {
+  const behind = `${followers[name] ?? `${name} is`} ${events} events behind, the oldest for ${seconds.toFixed(1)} s`;
+  const isBehind = events > 0 && (seconds >= levelSeconds || fault !== undefined);
+  return [
+    ...(fault === undefined ? [] : [out.paint('yellow', `${name}: ${fault}`)]),
+    ...(isBehind ? [out.paint('yellow', behind)] : []),
+    ...parked.map(({ hunt, message }) => out.paint('red', `${hunt} is parked in the ${name}: ${message}`)),
+  ];
 }

@@ -46,6 +46,14 @@ export interface Ring {
   operations: Operation[];
   parked: { node: string; hunt: string; code: string; message: string }[];
   unserved: { node: string; slot: number; for_ms: number; reason: string }[];
+  lag?: Record<string, FollowerLag>;
+}
+
+export interface FollowerLag {
+  events: number;
+  seconds: number;
+  parked?: { hunt: string; message: string }[];
+  fault?: string;
 }
 
 export interface Plan {

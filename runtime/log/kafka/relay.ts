@@ -31,7 +31,7 @@ export class Relay {
   readonly #places: RelayPlaces;
   readonly #timers: Timers;
   readonly #cancel: Cancel;
-  readonly #parked = new Set<string>();
+  readonly #parked = new Map<string, string>();
   #isClosed = false;
 
   private constructor(private readonly options: RelayOptions) {
@@ -57,8 +57,8 @@ export class Relay {
     return (await this.#tail?.behind()) ?? 0;
   }
 
-  /** Streams that cannot be copied, because the target lacks versions that Kafka has let go of. */
-  get parked(): ReadonlySet<string> {
+  /** Streams that cannot be copied, because the target lacks versions that Kafka has let go of: each with why, in a sentence. */
+  get parked(): ReadonlyMap<string, string> {
     return this.#parked;
   }
 
@@ -102,7 +102,11 @@ export class Relay {
       // What lies behind it may be there: it is passed over when its turn comes again.
       if (outcome.kind !== 'conflict' || head === version - 1) throw fault;
       // The target has lost what came before, or never had it: no other stream waits for that.
-      this.#parked.add(streamKey(stream));
+      const missing = `JetStream holds it up to version ${head}, Kafka goes on at version ${version}`;
+      this.#parked.set(
+        streamKey(stream),
+        `${missing}: what lies between is in neither, and nobody sees its live events`,
+      );
       this.#failed(fault, undefined);
     }
     return records.slice(own.length);
