@@ -97,6 +97,17 @@ describe('the configuration', () => {
     assert.equal(kafka('a:1,b:1,c:1', { HUNT_KAFKA_REPLICATION: '2' }).kafkaReplication, 2);
   });
 
+  it('refuses a cluster name that Kafka topics cannot have, with the limit and one that they can', () => {
+    const kafka = { HUNT_PROFILE: 'kafka', HUNT_NATS_URL: 'nats://a:1', HUNT_KAFKA_BROKERS: 'a:1' };
+    assert.match(
+      faults({ ...kafka, HUNT_CLUSTER: 'team:east' }).join(),
+      /HUNT_CLUSTER team:east .* 1 to 64 characters of A-Z a-z 0-9 _ \. - \(such as team-east\)/,
+    );
+    assert.match(faults({ ...kafka, HUNT_CLUSTER: 'x'.repeat(65) }).join(), /HUNT_CLUSTER must be 1 to 64 characters/);
+    assert.doesNotMatch(faults({ ...kafka, HUNT_CLUSTER: 'team-east.2_b' }).join(), /HUNT_CLUSTER/);
+    assert.equal(load({ HUNT_CLUSTER: 'team:east' }).config.cluster, 'team:east');
+  });
+
   it('wants a name for a node that listens for links, and that node among the members', () => {
     const node = (env: Record<string, string>) => faults(env, { nodeId: 'n1' }, 'node').join();
     assert.match(node({ HUNT_LINK_PORT: '7301' }), /HUNT_LINK_PORT needs HUNT_ADVERTISE/);

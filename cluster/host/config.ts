@@ -24,6 +24,8 @@ const portDefaults: Readonly<Record<Role, { http: number; grpc: number }>> = {
   client: { http: 8080, grpc: 9090 },
 };
 
+/** What Kafka takes of a cluster's name: JetStream and the rest take a colon too. */
+const topicName = /^[A-Za-z0-9_.-]+$/;
 const nodesMax = 64;
 const gatewaysMax = 64;
 const keyBytesMin = 32;
@@ -241,8 +243,10 @@ function conflicts(role: Role, values: Parsed): string[] {
   if (values.profile === 'kafka' && role !== 'client') {
     if (values.natsUrl === undefined)
       faults.push('profile kafka needs HUNT_NATS_URL (the relay and the view live there)');
-    if (values.cluster.includes(':'))
-      faults.push('HUNT_CLUSTER must have no colon in profile kafka: topics bear that name, and may have none');
+    if (!topicName.test(values.cluster))
+      faults.push(
+        `HUNT_CLUSTER ${values.cluster} cannot be part of a Kafka topic's name: in profile kafka give 1 to 64 characters of A-Z a-z 0-9 _ . - (such as ${values.cluster.replaceAll(/[^A-Za-z0-9_.-]/g, '-')})`,
+      );
     if (values.kafkaBrokers === undefined)
       faults.push('profile kafka needs HUNT_KAFKA_BROKERS: give host:port of its brokers');
   }
