@@ -105,7 +105,8 @@ export class PageArrivals<M, E extends ActorEvent> {
       const found = stored?.[i];
       if (found === undefined || !this.#arrive(page, found)) return this.home.pagesLost();
     }
-    node.cache.shrink();
+    // The turn that waited for them comes first: if all others are dirty, these are the ones that would have to go.
+    node.timers.soon(() => node.cache.shrink());
   }
 
   #arrive(page: Page<M, E>, found: StoredPage): boolean {

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { counterSlot, counterStream, newNode, newOwner, newWorld, settle, until } from '../runtime.fixture.ts';
+
+const players = Array.from({ length: 12 }, (_, i) => `player-${i}`);
+const onePage = { kindLimits: { pageMembersMax: 1 } };
+
+describe('a page that was fetched for a command', () => {
+  it('is there for its turn, even when everything else in a full cache is dirty and cannot go', async () => {
+    const world = newWorld();
+    const first = await newOwner(world, onePage);
+    for (const player of players) first.send(player, 1, { type: 'add', n: 1 });
+    await until('the answers', () => first.replies.length === players.length);
+    await first.host.close();
+
+    const node = newNode(world, { ...onePage, nodeKey: 'n2@2', pageCacheBytesMax: 1, residentPagesMin: 1 });
+    await node.host.takeSlot(counterSlot, 2);
+    await node.host.ask(counterStream, 'total', {});
+    const loaded = world.pages.calls.pagesLoaded;
+    for (const player of players) {
+      node.send(player, 2, { type: 'add', n: 1 });
+      await settle();
+    }
+    assert.equal(node.replies.length, players.length, 'nobody waits until the others were saved');
+    assert.equal(world.pages.calls.pagesLoaded - loaded, players.length, 'each page was fetched once');
+    node.host.abandon();
+  });
+});
