@@ -77,7 +77,9 @@ export class Connection {
       ]);
     } catch (error) {
       connection.close();
-      throw error;
+      // A time limit of the client's has no code, and its words name nobody.
+      const isTimeout = (error as { code?: unknown }).code === undefined && /timeout/i.test((error as Error).message);
+      throw isTimeout ? Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }) : error;
     }
     return connection;
   }

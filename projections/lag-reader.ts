@@ -49,12 +49,12 @@ export interface LagSummary {
 
 const toldMs = 1_000;
 /** Of a summary, which somebody waits for: the rest is counted at the next call. */
-const summaryReadsMax = 16;
+const summaryCountMs = 250;
 /** How long a summary waits for PostgreSQL. */
-const summaryPatienceMs = 500;
+const summaryPatienceMs = 400;
 const parkedShownMax = 20;
 const never = 'and has not since this process started: how far the rows are behind is not known';
-const seenLast = 'counted from the rows that were seen last';
+const seenLast = 'counted from the rows as they were';
 
 export class LagReader {
   readonly #options: LagReaderOptions;
@@ -64,6 +64,7 @@ export class LagReader {
   #connection: Connection | undefined;
   #parked: readonly Parked[] = [];
   #rowsOf: string | undefined;
+  #seenAt = 0;
   #reading: Promise<unknown> | undefined;
   #asking: Promise<LagSummary> | undefined;
   #told: { readonly lag: LagSummary; readonly at: number } | undefined;
@@ -79,7 +80,7 @@ export class LagReader {
   async report(): Promise<LagReport> {
     const trouble = await this.#readCheckpoints();
     if (trouble !== undefined && this.#hasSeenNone) throw trouble;
-    return await this.#look(Number.POSITIVE_INFINITY, trouble);
+    return await this.#look(() => false, trouble);
   }
 
   /** For a status page, which many may look at: bounded when much is behind, and asked at most once a second. */
@@ -116,7 +117,8 @@ export class LagReader {
         worst_slot: 0 as Slot,
         fault: `${told(trouble)} ${never}`,
       };
-    const { slots, parked, fault } = await this.#look(summaryReadsMax, trouble);
+    const until = clock.monotonic() + summaryCountMs;
+    const { slots, parked, fault } = await this.#look(() => clock.monotonic() > until, trouble);
     const shown = parked.slice(0, parkedShownMax).map(({ huntId, reason }) => ({
       hunt: `hunt/${huntId}`,
       message: reason,
@@ -128,18 +130,21 @@ export class LagReader {
     };
   }
 
-  async #look(readsMax: number, trouble: unknown): Promise<LagReport> {
+  async #look(isOver: () => boolean, trouble: unknown): Promise<LagReport> {
     const { log, clock } = this.#options;
     const ends = await log.ends();
     const now = clock.now();
     const slots = allSlots();
     for (const slot of slots) this.#book.ended(slot, ends[slot] ?? (0 as never), now);
-    while (await scout(log, this.#book, slots, Math.min(readsMax, fullReads)))
-      if (readsMax !== Number.POSITIVE_INFINITY) break;
+    await scout(log, this.#book, slots, Number.POSITIVE_INFINITY, isOver);
     const lags = this.#book.lags(clock.now());
     const beyond = lags.filter(({ slot, position }) => position > (ends[slot] ?? 0)).map(({ slot }) => slot);
-    const fault = trouble === undefined ? this.#strange() : `${told(trouble)}: ${seenLast}`;
+    const fault = trouble === undefined ? this.#strange() : `${told(trouble)}: ${seenLast} ${this.#ageS()} s ago`;
     return { slots: lags, parked: this.#parked, beyond, ...(fault === undefined ? {} : { fault }) };
+  }
+
+  #ageS(): number {
+    return Math.round((this.#options.clock.monotonic() - this.#seenAt) / 1_000);
   }
 
   #strange(): string | undefined {
@@ -181,6 +186,7 @@ export class LagReader {
       const checkpoint = checkpointOf(slot, answers[i]?.rows[0]);
       if (checkpoint !== undefined) this.#book.found(slot, checkpoint.position);
     });
+    this.#seenAt = this.#options.clock.monotonic();
     this.#parked = answers.slice(slotCount).flatMap(({ rows }) => rows.map(parkedOf));
   }
 
@@ -199,7 +205,6 @@ class Silence extends Error {}
 const told = (trouble: unknown): string =>
   trouble instanceof Silence ? trouble.message : `PostgreSQL does not answer (${sentenceOf(trouble)})`;
 
-const fullReads = 64;
 const allSlots = (): Slot[] => Array.from({ length: slotCount }, (_, slot) => slot as Slot);
 
 export function summaryOf(slots: readonly SlotLag[]): Pick<LagSummary, 'events' | 'seconds' | 'worst_slot'> {

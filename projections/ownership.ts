@@ -53,6 +53,7 @@ export class Ownership {
   #connection: Connection | undefined;
   #isStopping = false;
   #hasLooked = false;
+  #heardAt = Number.NEGATIVE_INFINITY;
   #projectors = 0;
   readonly #running: Promise<void>;
 
@@ -70,6 +71,10 @@ export class Ownership {
   /** Whether locks are held and seen at present. */
   get isConnected(): boolean {
     return this.#hasLooked && this.#connection?.isOpen === true;
+  }
+  /** When the server answered a round for the last time; monotonic ms. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
   get #isWanting(): boolean {
     return this.#owned.size < Math.floor(slotCount / this.#projectors);
@@ -95,6 +100,7 @@ export class Ownership {
         const connection = await this.#connected();
         await this.#round(connection);
         this.#hasLooked = true;
+        this.#heardAt = this.#parts.clock.monotonic();
         backoff.reset();
         await this.#rest.for(this.#isWanting ? wantingRoundMs : roundMs);
       } catch (error) {

@@ -61,11 +61,15 @@ const retryMaxMs = 2_000;
 /** A slot that only an operator can mend is tried again after so long. */
 const faultRetryMs = 5_000;
 const stopMaxMs = 8_000;
+/** A server that is well answers once a second. */
+const answeredMs = 5_000;
 
 export interface ProjectorState {
   readonly slots: number;
   readonly projectors: number;
   readonly isConnected: boolean;
+  /** It is connected, and the server answers: one that hangs keeps its connections. */
+  readonly isAnswered: boolean;
   readonly parked: readonly Parked[];
   /** Slots that cannot go on without an operator, and why. */
   readonly faults: readonly { readonly slot: Slot; readonly message: string }[];
@@ -152,6 +156,7 @@ export class Projector {
       slots: owned.size,
       projectors,
       isConnected,
+      isAnswered: isConnected && this.#options.clock.monotonic() - this.#ownership.heardAt < answeredMs,
       parked: [...this.#writers.values()].flatMap((writer) => writer.parked),
       faults: [...this.#faults].map(([slot, message]) => ({ slot, message })),
       schemaFault: this.#schemaFault,

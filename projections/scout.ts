@@ -13,11 +13,12 @@ export async function scout(
   book: LagBook,
   slots: Iterable<Slot>,
   readsMax = roundReadsMax,
+  isOver: () => boolean = () => false,
 ): Promise<boolean> {
   let reads = 0;
   for (const slot of slots) {
     for (let from = book.uncounted(slot); from !== undefined; from = book.uncounted(slot)) {
-      if (reads++ === readsMax) return true;
+      if (reads++ === readsMax || isOver()) return true;
       const page = await log.readSlot(slot, from, scoutBytesMax);
       if (page.next <= from) break;
       book.counted(slot, from, page);

@@ -21,10 +21,12 @@ export interface GatewayStore {
 
 export type ProjectionLag = Omit<LagSummary, 'worst_slot'> & { readonly worst_slot: number };
 
-/** Longer than it waits for PostgreSQL: what is left is the log's. */
+/** Longer than it waits for PostgreSQL, and counts: what is left is the log's. */
 const lagMsMax = 1_000;
+/** The rows are looked at so often in any case, so that a lag is not counted from long ago when PostgreSQL goes away. */
+const lookMs = 30_000;
 const none: ProjectionLag = { events: 0, seconds: 0, worst_slot: 0 };
-const logAway = 'the log does not answer: this is what was known last';
+const logAway = 'the log does not answer in time: this is what was known last';
 
 /** `lineage`: of the view at present, empty if there is none yet. */
 export async function openGatewayStore(
@@ -47,6 +49,7 @@ export async function openGatewayStore(
   const catalog = new PgHuntCatalog({ pgUrls, clock, journal: logger });
   const logName = () => (lineage() === '' ? undefined : logNameOf(config, lineage()));
   const reader = new LagReader({ log, pgUrls, clock, timers, logName });
+  const stopLooking = timers.every(lookMs, () => void reader.readLag().catch(() => undefined));
   let last = none;
   let lastAt = clock.monotonic();
   const untold = (): ProjectionLag => ({
@@ -73,6 +76,7 @@ export async function openGatewayStore(
         );
       }),
     close: async () => {
+      stopLooking();
       reader.close();
       await catalog.close();
     },

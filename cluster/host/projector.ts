@@ -69,9 +69,9 @@ async function lineageOf(viewLog: ViewLog): Promise<string> {
 
 function projectorChecks(projector: Projector | undefined): Check[] {
   if (projector === undefined) return [];
-  const { isConnected, faults, schemaFault } = projector.state();
+  const { isAnswered, faults, schemaFault } = projector.state();
   return [
-    { name: 'store', ok: isConnected, ...(isConnected ? {} : { detail: 'PostgreSQL does not answer' }) },
+    { name: 'store', ok: isAnswered, ...(isAnswered ? {} : { detail: 'PostgreSQL does not answer' }) },
     { name: 'schema', ok: schemaFault === undefined, ...(schemaFault === undefined ? {} : { detail: schemaFault }) },
     slotsCheck('slots', faults, 'projected'),
   ];
