@@ -8,6 +8,9 @@ import type { RunReport } from './world.ts';
 /** Kept of what a worker that breaks off said last. */
 const lastWordsChars = 2_000;
 
+/** What a run makes is garbage when it ends: a wide nursery lets most of it die there. */
+const workerFlags = ['--enable-source-maps', '--max-semi-space-size=64'];
+
 export interface BatchOptions {
   readonly seeds: readonly number[];
   readonly workers: number;
@@ -89,7 +92,7 @@ function workUntilBroken(
   take: (report: RunReport) => void,
 ): Promise<RunReport | undefined> {
   const child: ChildProcess = fork(fileURLToPath(new URL('./sim-worker.js', import.meta.url)), {
-    execArgv: ['--enable-source-maps', ...execArgv],
+    execArgv: [...workerFlags, ...execArgv],
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   });
@@ -122,6 +125,7 @@ function workUntilBroken(
 const brokenOff = (seed: number, what: string): RunReport => ({
   seed,
   ok: false,
+  isBrokenOff: true,
   faults: [what],
   hash: '',
   tail: [],

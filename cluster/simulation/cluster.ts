@@ -3,6 +3,7 @@ import { parseDefinition } from '../../actors/hunt/definition.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 import type { EmbeddedLogServer } from '../../runtime/log/embedded/server.ts';
 import { actorKinds } from '../host/actor-kinds.ts';
+import { Durability } from './durability.ts';
 import { type RunningGateway, runGateway } from './gateway-role.ts';
 import type { History } from './history.ts';
 import { type LogMachine, runLog } from './log-role.ts';
@@ -30,6 +31,7 @@ export class SimCluster {
   readonly nodes: readonly Supervised<RunningNode>[];
   readonly gateways: readonly Supervised<RunningGateway>[];
   readonly sights = new Sights();
+  readonly durability: Durability;
   /** Faults of ours that a process reported: none may be. */
   readonly ownFaults: OwnFault[] = [];
 
@@ -45,6 +47,11 @@ export class SimCluster {
       disk: new SimDisk(chance.fork('disk'), options.disk),
       stores: new SimStores(chance.fork('stores')),
       rebooted: false,
+    };
+    this.durability = new Durability(() => schedule.now);
+    this.machine.disk.onWritten = (bytes, isDurable) => {
+      // A log that was told not to sync promises to outlive its process only.
+      if (isDurable || options.log.sync === 'process') this.durability.written(bytes);
     };
     this.log = this.#supervised('log', (process) =>
       runLog(process, this.network, this.machine, options.log, {
@@ -101,7 +108,7 @@ export class SimCluster {
           limits: options.runtime,
           pageCacheBytesMax: 1,
           residentPagesMin: options.residentPagesMin,
-          pagesApart: options.pagesApart,
+          pageApartMs: options.pageApartMs,
         },
         metrics: this.sights.metrics,
         fault: (what, error) => this.ownFaults.push({ what, error }),

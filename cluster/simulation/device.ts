@@ -144,6 +144,7 @@ export class Device {
   #hunt(message: ServerMessage): void {
     this.judge.hear(message);
     if (message.t === 'snap' || message.t === 'live') this.#modes.add(message.mode);
+    this.#note(message);
     if (message.t === 'snap') {
       const { history, hunt, role, name } = this.parts;
       history.seen.push({
@@ -157,6 +158,12 @@ export class Device {
       });
     }
     this.parts.heard(message);
+  }
+
+  #note(message: ServerMessage): void {
+    const version = message.t === 'ev' ? message.upto : 'version' in message ? message.version : undefined;
+    const { history, hunt, footing } = this.parts;
+    if (version !== undefined) history.shown.push({ hunt, at: footing.now(), version });
   }
 
   #subscribe(): void {

@@ -15,6 +15,13 @@ export interface Door {
 export const realSetImmediate = setImmediate;
 export const realNow = performance.now.bind(performance);
 
+/**
+ * Runs all ticks and microtasks that wait, and those that they make, as Node does between two callbacks of its loop. Throws
+ * what one of them throws; the others are left for the next call. A turn of the whole loop (setImmediate) would do the
+ * same, and ask the kernel for news each time.
+ */
+export const settle: () => void = (process as unknown as { readonly _tickCallback: () => void })._tickCallback;
+
 export function shutDoor(): Door {
   const real = {
     setTimeout: globalThis.setTimeout,

@@ -36,6 +36,15 @@ export interface Conflicting {
   readonly replies: (Ack | Nack)[];
 }
 
+/** A seq that a player was told to be too old. */
+export interface Outdated {
+  readonly hunt: number;
+  readonly player: string;
+  readonly seq: number;
+  /** The highest that the player had sent until then. */
+  readonly sentUpTo: number;
+}
+
 /** A designer's request. */
 export interface Steered {
   readonly hunt: number;
@@ -59,6 +68,13 @@ export interface Seen {
   readonly body: unknown;
 }
 
+/** Somebody was shown that a version is there. */
+export interface Shown {
+  readonly hunt: number;
+  readonly at: number;
+  readonly version: number;
+}
+
 export interface Followed {
   readonly hunt: number;
   readonly tag: string;
@@ -76,8 +92,10 @@ export interface HuntMade {
 export class History {
   readonly commands: Commanded[] = [];
   readonly conflicts: Conflicting[] = [];
+  readonly outdated: Outdated[] = [];
   readonly steered: Steered[] = [];
   readonly seen: Seen[] = [];
+  readonly shown: Shown[] = [];
   readonly followed: Followed[] = [];
   readonly hunts: HuntMade[] = [];
   readonly #lines: string[] = [];

@@ -3,6 +3,7 @@ import type { SimCluster } from './cluster.ts';
 import type { Device } from './device.ts';
 import type { History } from './history.ts';
 import { logFolder } from './log-role.ts';
+import { NetworkHarm } from './network-harm.ts';
 import type { FaultName } from './options.ts';
 import { type Asked, ask, requestAddr } from './request.ts';
 import type { Seeded } from './seeded.ts';
@@ -11,6 +12,13 @@ import type { Supervised } from './supervised.ts';
 
 type AnyProcess = Supervised<unknown>;
 
+/** How often a kind is chosen that did not happen yet, while there is one. */
+const owedShare = 0.6;
+/** Where something must have come about before, an operation or a client's line: batches judge of these. */
+const perhaps: ReadonlySet<FaultName> = new Set(['roll back', 'hopping clients']);
+/** Between two tries once everything else has rested. */
+const hurryUs = 200 * usPerMs;
+
 export class Nemesis {
   readonly fired = new Map<FaultName, number>();
   /** A log that was told not to sync lost power: what it acknowledged shortly before may be gone, and only that. */
@@ -18,10 +26,11 @@ export class Nemesis {
   /** What was begun by a clock that leapt forward is young until the others have come as far. */
   furthestLeapMs = 0;
   hasSetClocks = false;
-  #isActive = true;
+  #mood: 'by plan' | 'what is owed' | 'at rest' = 'by plan';
   #lastOperation = '';
   /** How to undo what is broken at present. */
   readonly #broken = new Set<() => void>();
+  readonly #network: NetworkHarm;
 
   constructor(
     readonly cluster: SimCluster,
@@ -30,19 +39,39 @@ export class Nemesis {
     readonly clients: SimProcess,
     readonly devices: () => readonly Device[],
   ) {
+    this.#network = new NetworkHarm(cluster, chance, (medianMs, undo) => this.#for(medianMs, undo));
     const { faultEveryMs, faults } = cluster.options;
     if (faultEveryMs === 0 || faults.length === 0) return;
     const strike = (): void => {
-      if (!this.#isActive) return;
-      this.#strike(chance.pick(faults));
+      if (this.#mood !== 'by plan') return;
+      const { owed } = this;
+      this.#strike(chance.pick(owed.length > 0 && chance.chance(owedShare) ? owed : faults));
       cluster.schedule.after(chance.wait(faultEveryMs * usPerMs), 'nemesis', strike);
     };
     cluster.schedule.after(chance.wait(1_500 * usPerMs), 'nemesis', strike);
   }
 
+  /** Kinds that must happen in this run and did not yet. */
+  get owed(): FaultName[] {
+    const { faultEveryMs, faults } = this.cluster.options;
+    return faultEveryMs === 0 ? [] : faults.filter((name) => !perhaps.has(name) && !this.fired.has(name));
+  }
+
+  /** Only what is owed happens from now on, and soon. */
+  hurry(): void {
+    this.#mood = 'what is owed';
+    const strike = (): void => {
+      const { owed } = this;
+      if (this.#mood !== 'what is owed' || owed.length === 0) return;
+      this.#strike(this.chance.pick(owed));
+      this.cluster.schedule.after(this.chance.wait(hurryUs), 'nemesis', strike);
+    };
+    this.cluster.schedule.after(0, 'nemesis', strike);
+  }
+
   /** Everything is made whole; nothing is broken any more. */
   rest(): void {
-    this.#isActive = false;
+    this.#mood = 'at rest';
     for (const undo of [...this.#broken]) undo();
     for (const one of this.cluster.all) {
       one.process.goOn();
@@ -79,13 +108,15 @@ export class Nemesis {
       case 'power loss':
         return this.#losePower(chance.chance(0.5) ? cluster.log : chance.pick(cluster.all));
       case 'partition':
-        return this.#partition();
+        return this.#network.partition();
       case 'one-way cut':
-        return this.#cut();
+        return this.#network.cut();
+      case 'island':
+        return this.#network.island();
       case 'broken connections':
-        return this.#breakOff();
+        return this.#network.breakOff();
       case 'slow network':
-        return this.#slowNetwork();
+        return this.#network.slow();
       case 'slow disk': {
         const factor = chance.pick([5, 50, 300]);
         cluster.machine.disk.slow(factor);
@@ -122,9 +153,10 @@ export class Nemesis {
         return this.#operate({ op: 'weights', weights, canaryS: chance.pick([0, 1]) });
       }
       case 'roll back':
-        return this.#lastOperation === ''
-          ? undefined
-          : this.#operate({ op: 'roll back', operation: this.#lastOperation });
+        if (this.#lastOperation !== '') return this.#operate({ op: 'roll back', operation: this.#lastOperation });
+        // There must be something to roll back.
+        this.#strike('weights');
+        return undefined;
       case 'freeze':
         return this.#operate(chance.chance(0.5) ? { op: 'freeze', expiresS: chance.within(1, 5) } : { op: 'unfreeze' });
       case 'leave node': {
@@ -221,50 +253,6 @@ export class Nemesis {
         each.start();
       }
     })}`;
-  }
-
-  #names(): string[] {
-    return [...this.cluster.all.map(({ name }) => name), 'clients'];
-  }
-
-  #partition(): string | undefined {
-    const { network } = this.cluster;
-    const names = this.chance.shuffled(this.#names());
-    const here = names.slice(0, this.chance.within(1, names.length - 1));
-    const there = names.filter((name) => !here.includes(name));
-    const each = (act: (a: string, b: string) => void): void => {
-      for (const a of here)
-        for (const b of there) {
-          act(a, b);
-          act(b, a);
-        }
-    };
-    each((a, b) => network.cut(a, b));
-    return `${here.join(' ')} | ${there.join(' ')}${this.#for(1_500, () => each((a, b) => network.heal(a, b)))}`;
-  }
-
-  #cut(): string | undefined {
-    const { network } = this.cluster;
-    const [from, to] = this.chance.shuffled(this.#names());
-    if (from === undefined || to === undefined) return undefined;
-    network.cut(from, to);
-    return `${from} to ${to}${this.#for(1_500, () => network.heal(from, to))}`;
-  }
-
-  #breakOff(): string | undefined {
-    const [a, b] = this.chance.shuffled(this.#names());
-    if (a === undefined || b === undefined) return undefined;
-    const broken = this.cluster.network.breakOff(a, b);
-    return broken === 0 ? undefined : `${broken} between ${a} and ${b}`;
-  }
-
-  #slowNetwork(): string | undefined {
-    const { network } = this.cluster;
-    const [from, to] = this.chance.shuffled(this.#names());
-    if (from === undefined || to === undefined) return undefined;
-    const factor = this.chance.pick([20, 200, 2_000]);
-    network.slow(from, to, factor);
-    return `${from} to ${to} x${factor}${this.#for(1_500, () => network.slow(from, to, 1))}`;
   }
 
   /** Both may be deleted while the log process does not run (runtime/log/README.md). */

@@ -15,6 +15,7 @@ import { nodeOf, type View } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
 import { logAddr } from './log-role.ts';
 import type { Network } from './network.ts';
+import { PageWatch } from './page-watch.ts';
 import type { SimProcess } from './sim-process.ts';
 
 const joinMs = 20_000;
@@ -26,8 +27,8 @@ export interface NodeManners {
   readonly limits: Partial<RuntimeLimits>;
   readonly pageCacheBytesMax: number;
   readonly residentPagesMin: number;
-  /** Pages of one save are stored one by one, as page stores may: a crash in between leaves a prefix. */
-  readonly pagesApart: boolean;
+  /** Pages of one save are stored one by one, so long apart, as page stores may: a crash in between leaves a prefix. */
+  readonly pageApartMs: number | undefined;
 }
 
 export interface NodeParts {
@@ -98,11 +99,12 @@ export class RunningNode {
     const catchUp = (): void => void viewLog.catchUp().catch(() => undefined);
     const sockets = network.socketsOf(process);
     const logSilentMs = (): number => clock.monotonic() - log.lastHeardMs;
+    const watch = new PageWatch((what) => this.parts.fault(name, new Error(what)));
     const host = new ActorHost({
       nodeKey: `${name}@${number}`,
       kinds: manners.kinds,
-      log,
-      pages: manners.pagesApart ? apart(log, process) : log,
+      log: watch.log(log),
+      pages: watch.pages(manners.pageApartMs === undefined ? log : apart(log, process, manners.pageApartMs)),
       clock,
       timers,
       random,
@@ -182,15 +184,12 @@ export class RunningNode {
   }
 }
 
-/** Between two pages of a save. */
-const pageApartMs = 15;
-
-const apart = (store: PageStore, { timers }: SimProcess): PageStore => ({
+const apart = (store: PageStore, { timers }: SimProcess, ms: number): PageStore => ({
   load: (stream, pages) => store.load(stream, pages),
   save: async (stream, pages) => {
     for (const page of pages) {
       await store.save(stream, [page]);
-      await new Promise<void>((resolve) => timers.after(pageApartMs, resolve));
+      await new Promise<void>((resolve) => timers.after(ms, resolve));
     }
   },
   drop: (stream, pages) => store.drop(stream, pages),

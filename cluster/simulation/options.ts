@@ -15,6 +15,7 @@ export const faultNames = [
   'power loss',
   'partition',
   'one-way cut',
+  'island',
   'broken connections',
   'slow network',
   'slow disk',
@@ -70,27 +71,36 @@ export interface SimOptions {
     readonly activationBytesMax: number;
   };
   readonly hotSubscribers: number;
-  /** As page stores may: a crash in the middle of a save leaves a prefix of its pages. */
-  readonly pagesApart: boolean;
+  /** As page stores may, pages are saved one by one, so long apart: a crash in the middle leaves a prefix. Undefined: together. */
+  readonly pageApartMs: number | undefined;
   /** Pages of a node that always stay in memory; beyond, the store has them. */
   readonly residentPagesMin: number;
 }
 
+/** All together they do not ask for more than so much: another seed tells more than more of the same. */
+const msPerPlayer = 10;
+
 export function drawOptions(seed: number): SimOptions {
   const chance = new Seeded(seed, 'options');
   const isCalm = chance.chance(0.03);
+  // Many rows, so that pages come and go.
+  const isCrowd = chance.chance(0.12);
+  const nodes = chance.pick([1, 2, 3, 3, 4]);
+  const hunts = chance.within(1, 4);
+  const playersPerHunt = isCrowd ? 16 : chance.within(2, 6);
+  const pace = isCrowd ? 700 : chance.pick([80, 200, 400]);
   // A handful of kinds of fault a run: all together they only ever show the first.
   const faults = chance.shuffled(faultNames).slice(0, chance.within(2, 8));
   return {
     seed,
-    nodes: chance.pick([1, 2, 3, 3, 4]),
+    nodes,
     gateways: chance.pick([1, 2, 2, 3]),
-    hunts: chance.within(1, 4),
-    playersPerHunt: chance.within(2, 6),
+    hunts,
+    playersPerHunt,
     safetyMs: chance.within(8_000, 14_000),
     livenessMs: 25_000,
-    playerPaceMs: chance.pick([80, 200, 400]),
-    designerPaceMs: chance.pick([300, 900]),
+    playerPaceMs: Math.max(pace, hunts * playersPerHunt * msPerPlayer),
+    designerPaceMs: chance.pick([120, 300, 900]),
     inFlightMax: chance.pick([1, 3, 8]),
     faultEveryMs: isCalm ? 0 : chance.pick([300, 900, 1_800]),
     faults,
@@ -125,7 +135,8 @@ export function drawOptions(seed: number): SimOptions {
       activationBytesMax: chance.pick([1, 512 * 1024 * 1024]),
     },
     hotSubscribers: chance.pick([2, 1_000]),
-    pagesApart: chance.chance(0.5),
-    residentPagesMin: chance.pick([16, 64]),
+    pageApartMs: chance.pick([undefined, undefined, 15, 120]),
+    // Some of a node's rows do not fit; with much less room each of them would drive the next one out.
+    residentPagesMin: Math.max(16, Math.round((hunts * playersPerHunt * chance.pick([0.8, 2])) / nodes)),
   };
 }

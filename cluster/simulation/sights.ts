@@ -61,6 +61,9 @@ export const expected: readonly string[] = [
   'view: removed',
   'view: suspected',
   'view: moving',
+  'view: left',
+  'view: frozen',
+  'view: turned',
   'alarm fired',
   'command abandoned',
 ];

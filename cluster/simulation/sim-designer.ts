@@ -64,12 +64,12 @@ export class SimDesigner {
   #work(hunt: number): void {
     const { chance, players, rules } = this.parts;
     const roll = chance.next();
-    if (roll < 0.4) void this.read(hunt);
-    else if (roll < 0.6) void this.#steer('announce', { text: `news ${++this.#keys}` }, chance.chance(0.4));
+    if (roll < 0.35) void this.read(hunt);
+    else if (roll < 0.62) void this.#steer('announce', { text: `news ${++this.#keys}` }, chance.chance(0.25));
     else if (roll < 0.75) {
       const points = chance.within(-5, 9) || 1;
       const subject = rules.entry === 'team' ? { team: 'none' } : { player: chance.pick(players) };
-      void this.#steer('adjust', { ...subject, points, reason: `because ${++this.#keys}` }, chance.chance(0.6));
+      void this.#steer('adjust', { ...subject, points, reason: `because ${++this.#keys}` }, chance.chance(0.4));
     } else if (roll < 0.9) {
       const versions = this.parts.history.commands
         .filter((command) => command.hunt === hunt)

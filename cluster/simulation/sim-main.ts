@@ -10,6 +10,7 @@ import { shutDoor } from './door.ts';
 import { drawOptions, type FaultName, faultNames } from './options.ts';
 import { huntForBug, planting } from './planted/bug-hunt.ts';
 import { plantedBugs } from './planted/planted-bugs.ts';
+import { revision } from './revision.ts';
 import { type RunReport, World } from './world.ts';
 
 const { values } = parseArgs({
@@ -37,6 +38,7 @@ async function one(seed: number): Promise<void> {
 
 async function many(count: number, from: number): Promise<void> {
   const seeds = Array.from({ length: count }, (_, i) => from + i);
+  const source = await revision();
   let done = 0;
   const report = await runBatch({
     seeds,
@@ -61,14 +63,18 @@ async function many(count: number, from: number): Promise<void> {
       .join(', ')}`,
   );
   for (const what of missing) say(`MISSING: ${what}`);
+  say(
+    `seeds ${from} to ${from + count - 1}, ${source}: ${failed.length + missing.length === 0 ? 'clean' : 'NOT clean'}`,
+  );
   process.exitCode = failed.length > 0 || missing.length > 0 ? 1 : 0;
 }
 
 /** Every planted bug against the same seeds: a table for the README. */
 async function table(count: number, from: number): Promise<void> {
   const seeds = Array.from({ length: count }, (_, i) => from + i);
+  say(`Seeds ${from} to ${from + count - 1}, ${await revision()}.\n`);
   say(`| planted bug | found in seeds of ${count} | first seen as |`);
-  say('| --- | --- | --- |');
+  say('|---|---|---|');
   for (const bug of plantedBugs) {
     const { found, words } = await huntForBug(bug, { seeds, workers: Number(values.workers) });
     if (found === 0) process.exitCode = 1;

@@ -31,17 +31,23 @@ interface Open {
   readonly command: Commanded;
   /** Sendings without an answer. */
   pending: number;
+  /** Retryable ones; each makes the wait for the next try longer. */
+  refusals: number;
   cancel: () => void;
 }
 
 const seqWindow = 16;
 const resendAfterMs = 5_000;
 const retryDefaultMs = 200;
+/** The wait doubles up to this many times: who asks again at once only asks more often. */
+const retryDoublingsMax = 3;
 
 export class SimPlayer {
   readonly #open = new Map<number, Open>();
   readonly #commands = new Map<number, Commanded>();
   readonly #conflicts = new Map<number, Conflicting>();
+  /** Seqs that were sent again although answered. */
+  readonly #repeated = new Set<number>();
   readonly devices: Device[];
   #seq = 0;
   #isPlaying = true;
@@ -99,7 +105,7 @@ export class SimPlayer {
     const { chance, rules, inFlightMax, teams } = this.parts;
     const roll = chance.next();
     if (roll < 0.08 && this.#commands.size > 0) {
-      this.#repeat(chance.pick([...this.#commands.values()].slice(-24)));
+      this.#repeat(this.#oldestRemembered() ?? chance.pick([...this.#commands.values()].slice(-24)));
       return;
     }
     if (roll < 0.11 && this.#commands.size > 0) {
@@ -138,7 +144,7 @@ export class SimPlayer {
     };
     history.commands.push(command);
     this.#commands.set(seq, command);
-    const open: Open = { command, pending: 0, cancel: () => undefined };
+    const open: Open = { command, pending: 0, refusals: 0, cancel: () => undefined };
     this.#open.set(seq, open);
     this.#send(open);
     return command;
@@ -164,31 +170,41 @@ export class SimPlayer {
     for (const open of [...this.#open.values()].sort((a, b) => a.command.seq - b.command.seq)) this.#send(open, device);
   }
 
+  /** The last that a hunt must still remember of this player, if it had an effect. */
+  #oldestRemembered(): Commanded | undefined {
+    let last = 0;
+    for (const command of this.#commands.values()) if (hadEffect(command)) last = command.seq;
+    const command = this.#commands.get(last - seqWindow + 1);
+    return command !== undefined && hadEffect(command) && this.parts.chance.chance(0.5) ? command : undefined;
+  }
+
   /** What was answered is sent again: the first outcome must come. */
   #repeat(command: Commanded): void {
     const device = this.#anyReady();
     if (device === undefined || command.answeredAt === undefined || command.isAbandoned) return;
     // A refusal without effect is not remembered: it would be decided anew, and that is another matter.
-    if (command.replies.every(({ version }) => version === undefined)) return;
+    if (!hadEffect(command) || this.#conflicts.has(command.seq)) return;
+    this.#repeated.add(command.seq);
     this.#transmit(device, command.seq, command.action);
   }
 
-  /** Another action under a seq with an effect: must be refused. */
+  /** Another action under a seq with an effect: must be refused. No answer to the first may be under way any more. */
   #contradict(command: Commanded): void {
+    const { seq } = command;
     const device = this.#anyReady();
-    if (device === undefined || command.replies.at(-1)?.version === undefined || this.#conflicts.has(command.seq))
-      return;
+    if (device === undefined || !hadEffect(command) || command.answeredAt === undefined) return;
+    if (command.unknown > 0 || this.#repeated.has(seq) || this.#conflicts.has(seq)) return;
     const action: Action = { type: 'claim', treasure: command.action.treasure === 'flower' ? 'daisy' : 'flower' };
     const conflict: Conflicting = {
       hunt: this.parts.hunt,
       player: this.name,
-      seq: command.seq,
+      seq,
       action,
       replies: [],
     };
-    this.#conflicts.set(command.seq, conflict);
+    this.#conflicts.set(seq, conflict);
     this.parts.history.conflicts.push(conflict);
-    this.#transmit(device, command.seq, action);
+    this.#transmit(device, seq, action);
   }
 
   #anyReady(): Device | undefined {
@@ -206,8 +222,11 @@ export class SimPlayer {
 
   #reply(reply: Ack | Nack): void {
     const { history, footing, chance } = this.parts;
+    const { hunt, name } = this.parts;
+    if (reply.t === 'nack' && reply.code === 'SEQ_STALE')
+      history.outdated.push({ hunt, player: name, seq: reply.seq, sentUpTo: this.#seq });
     const conflict = this.#conflicts.get(reply.seq);
-    if (conflict !== undefined && reply.t === 'nack' && reply.code === 'SEQ_CONFLICT') {
+    if (conflict !== undefined) {
       conflict.replies.push(reply);
       return;
     }
@@ -217,8 +236,6 @@ export class SimPlayer {
       return;
     }
     const open = this.#open.get(reply.seq);
-    // Something newer was asked for under this seq: a late retryable refusal may be meant for either.
-    if (conflict !== undefined && reply.t === 'nack' && open === undefined) return;
     command.replies.push(noted(reply));
     if (reply.version !== undefined) command.toldAt ??= footing.now();
     if (open === undefined) return;
@@ -232,7 +249,8 @@ export class SimPlayer {
         history.note(this.name, `gives ${reply.seq} up`);
         return;
       }
-      const wait = (reply.retry_ms ?? retryDefaultMs) * (1 + chance.next() / 2);
+      const doubled = 2 ** Math.min(open.refusals++, retryDoublingsMax);
+      const wait = (reply.retry_ms ?? retryDefaultMs) * doubled * (1 + chance.next() / 2);
       open.cancel = footing.timers.after(wait, () => this.#send(open));
       return;
     }
@@ -249,6 +267,8 @@ export class SimPlayer {
     for (const { command, pending } of this.#open.values()) if (pending > 0) command.unknown++;
   }
 }
+
+const hadEffect = ({ replies }: Commanded): boolean => replies.some(({ version }) => version !== undefined);
 
 const short = (action: Action): string =>
   Object.entries(action)

@@ -21,7 +21,7 @@ const text = (key: Buffer): string => key.toString('latin1');
 
 class SimTable implements Table {
   readonly values = new Map<string, Buffer>();
-  #sorted: string[] | undefined = [];
+  readonly #sorted: string[] = [];
 
   constructor(readonly store: SimStore) {}
 
@@ -34,7 +34,6 @@ class SimTable implements Table {
     key: Buffer;
     value: Buffer;
   }> {
-    this.#sorted ??= [...this.values.keys()].sort(byCodeUnit);
     const keys = this.#sorted;
     const [from, to] = [text(start), text(end)];
     let left = limit;
@@ -57,16 +56,12 @@ class SimTable implements Table {
   }
 
   set(key: string, value: Buffer | undefined): void {
-    if (value === undefined) {
-      if (this.values.delete(key)) this.#sorted = undefined;
-    } else {
-      if (!this.values.has(key)) this.#sorted = undefined;
+    if (value !== undefined) {
+      if (!this.values.has(key)) this.#sorted.splice(lowerBound(this.#sorted, key), 0, key);
       this.values.set(key, value);
-    }
+    } else if (this.values.delete(key)) this.#sorted.splice(lowerBound(this.#sorted, key), 1);
   }
 }
-
-const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function lowerBound(keys: readonly string[], key: string): number {
   let low = 0;

@@ -3,6 +3,7 @@
 import { foldBoard, judgeBoard } from '../host/black-box/judge/board.ts';
 import { judgeHistory } from '../host/black-box/judge/history.ts';
 import type { BoardRow } from '../host/black-box/wire.ts';
+import { checkDurability } from './checkers/durability-checker.ts';
 import { checkEffects } from './checkers/effect-checker.ts';
 import { type Comparison, compareAll, Fold } from './checkers/fold.ts';
 import { checkLog } from './checkers/log-checker.ts';
@@ -12,6 +13,7 @@ import { checkAlarms, checkRules } from './checkers/rule-checker.ts';
 import { liveActor, storedPages } from './checkers/state-checker.ts';
 import { checkStream } from './checkers/stream-checker.ts';
 import type { SimCluster } from './cluster.ts';
+import type { Durability } from './durability.ts';
 import type { Evidence, HuntEvidence } from './evidence.ts';
 import type { History, HuntMade } from './history.ts';
 import { worldBeganAt } from './sim-process.ts';
@@ -30,8 +32,8 @@ export interface Circumstances {
 export function judgeRun(
   history: History,
   evidence: Evidence,
-  /** Whose memory can be looked into: nobody's, where processes are real. */
-  cluster: Pick<SimCluster, 'nodes'>,
+  /** Whose memory and disk can be looked into: nobody's, where processes are real. */
+  cluster: Pick<SimCluster, 'nodes'> & Partial<Pick<SimCluster, 'durability'>>,
   { nowMs, isLossy, areClocksSound, beganAt = worldBeganAt }: Circumstances,
 ): string[] {
   const faults = checkLog(evidence);
@@ -39,7 +41,8 @@ export function judgeRun(
     const found = evidence.hunts.get(made.hunt);
     if (found !== undefined) {
       faults.push(...judgeStates(made, found, cluster, nowMs, isLossy ? [] : history.seen));
-      if (!isLossy) faults.push(...judgeClients(history, made, found, areClocksSound ? beganAt : undefined));
+      if (!isLossy)
+        faults.push(...judgeClients(history, made, found, cluster.durability, areClocksSound ? beganAt : undefined));
     } else if (!isLossy) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
   }
   return faults;
@@ -53,15 +56,18 @@ function judgeClients(
   history: History,
   { hunt, rules }: HuntMade,
   found: HuntEvidence,
+  durability: Durability | undefined,
   /** Undefined: a clock was set. */
   clocksBeganAt: number | undefined,
 ): string[] {
   const commands = ofHunt(history.commands, hunt);
   const steered = ofHunt(history.steered, hunt);
   const seen = ofHunt(history.seen, hunt);
-  const told = new Told(tellings(commands, steered, seen));
+  const each = tellings(commands, steered, seen);
+  const told = new Told(each);
   return [
-    ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), steered),
+    ...(durability === undefined ? [] : checkDurability(hunt, [...each, ...ofHunt(history.shown, hunt)], durability)),
+    ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), ofHunt(history.outdated, hunt), steered),
     ...checkRecency(hunt, seen, told),
     // A clock that was set may have made it true for a moment that nobody can know of.
     ...(clocksBeganAt === undefined ? [] : checkRefusals(found, commands, told, clocksBeganAt)),

@@ -4,12 +4,13 @@
  */
 import { judgeEffects, type LedgerEntry } from '../../host/black-box/judge/effects.ts';
 import type { HuntEvidence } from '../evidence.ts';
-import type { Commanded, Conflicting, Steered } from '../history.ts';
+import type { Commanded, Conflicting, Outdated, Steered } from '../history.ts';
 
 export function checkEffects(
   { hunt, events }: HuntEvidence,
   commands: readonly Commanded[],
   conflicts: readonly Conflicting[],
+  outdated: readonly Outdated[],
   steered: readonly Steered[],
 ): string[] {
   const faults = judgeEffects(events, commands.map(asKnown)).map(
@@ -26,9 +27,22 @@ export function checkEffects(
   }
   for (const { player, seq, replies } of conflicts)
     for (const reply of replies)
-      if (reply.t === 'ack') faults.push(`hunt ${hunt}: ${player} seq ${seq} was accepted for another action too`);
+      if (reply.version !== undefined)
+        faults.push(`hunt ${hunt}: ${player} seq ${seq} was accepted for another action too`);
+  for (const { player, seq, sentUpTo } of outdated) {
+    // Whatever the hunt had of the player by then, it was among what had been sent.
+    const highest = events.reduce(
+      (max, event) => (event.player === player && (event.seq ?? 0) <= sentUpTo ? Math.max(max, event.seq ?? 0) : max),
+      0,
+    );
+    if (seq > highest - seqsRemembered)
+      faults.push(`hunt ${hunt}: ${player} seq ${seq} is said to be too old, and ${highest} is the highest there is`);
+  }
   return [...faults, ...steered.flatMap((one) => checkSteering(hunt, events, one))];
 }
+
+/** As PROTOCOL.md promises it. */
+const seqsRemembered = 16;
 
 /** While a sending may still be under way, a refusal is not the last word. */
 const asKnown = (command: Commanded): LedgerEntry =>

@@ -33,6 +33,7 @@ const skewMs = 60;
 
 interface Open {
   readonly command: Commanded;
+  readonly submitted: Submitted | undefined;
   readonly code: string;
   readonly from: number;
   readonly to: number;
@@ -55,7 +56,7 @@ export function checkRefusals(
   const look = (): void => {
     for (; (waiting[next]?.from ?? Number.POSITIVE_INFINITY) <= fold.version; next++) open.push(waiting[next] as Open);
     open = open.filter((one) => {
-      if (one.times.some((at) => codeAt(fold, one.command, at) === one.code)) return false;
+      if (one.times.some((at) => codeAt(fold, one, at) === one.code)) return false;
       if (fold.version < one.to) return true;
       faults.push(wordsFor(hunt, one));
       return false;
@@ -76,19 +77,25 @@ function openOf(command: Commanded, told: Told, beganAt: number): Open[] {
   const from = told.before(sentAt);
   const to = told.before(refusal.at) + versionsAheadMax;
   const times = [sentAt / usPerMs - skewMs, refusal.at / usPerMs + skewMs].map((ms) => beganAt + Math.round(ms));
-  return [{ command, code: refusal.code, from, to, times }];
+  return [{ command, submitted: submittedBy(command), code: refusal.code, from, to, times }];
 }
 
-/** What the hunt would say of the command now. */
-function codeAt(fold: Fold, { player, seq, action: asked, hunt }: Commanded, clock: number): string {
+/** As the hunt gets it; undefined: it is not even a command. */
+function submittedBy({ player, seq, action: asked, hunt }: Commanded) {
   const parsed = parseAction(asked);
-  if (!parsed.ok) return 'INVALID';
+  if (!parsed.ok) return undefined;
   const bytes = SubmitRequest.encode({ huntId: hunt, playerId: player, seq, action: parsed.action }).finish();
   const decoded = huntActor.submit?.decode(bytes);
-  if (decoded === undefined || 'code' in decoded.action) return 'INVALID';
-  const { fingerprint, action } = decoded;
+  if (decoded === undefined || 'code' in decoded.action) return undefined;
+  return { player, seq, fingerprint: decoded.fingerprint, action: decoded.action };
+}
+type Submitted = NonNullable<ReturnType<typeof submittedBy>>;
+
+/** What the hunt would say of the command now. */
+function codeAt(fold: Fold, { submitted }: Open, clock: number): string {
+  if (submitted === undefined) return 'INVALID';
   const at = Math.max(clock, fold.lastAt);
-  const decision = huntActor.decider.decide({ player, seq, fingerprint, at, action }, fold, () => undefined);
+  const decision = huntActor.decider.decide({ ...submitted, at }, fold, () => undefined);
   return decision.kind === 'refused' ? decision.refusal.code : decision.kind === 'nothing' ? 'ALREADY_DONE' : 'done';
 }
 

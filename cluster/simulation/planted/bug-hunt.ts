@@ -17,11 +17,14 @@ export function planting(name: string): string[] {
   return ['--import', url.href];
 }
 
+/** Throws when a worker breaks off: a bug that could not be planted was not found. */
 export async function huntForBug(
-  bug: PlantedBug,
+  bug: Pick<PlantedBug, 'name'>,
   options: Pick<BatchOptions, 'seeds' | 'workers' | 'failuresMax'>,
 ): Promise<BugHunt> {
   const { runs, failed } = await runBatch({ ...options, execArgv: planting(bug.name) });
+  const broken = failed.find(({ isBrokenOff }) => isBrokenOff);
+  if (broken !== undefined) throw new Error(`${bug.name}, seed ${broken.seed}: ${broken.faults[0]}`);
   const words = failed[0]?.faults[0]?.split('\n')[0] ?? '';
   return { runs, found: failed.length, words: words.replaceAll('|', '/').slice(0, wordsChars) };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { huntForBug } from './bug-hunt.ts';
 import { applyEdits } from './edits.ts';
 import { type Edit, plantedBugs } from './planted-bugs.ts';
 
@@ -19,4 +20,21 @@ describe('the planted bugs', () => {
       for (const [file, here] of byFile) applyEdits(readFileSync(fileURLToPath(new URL(file, compiled)), 'utf8'), here);
     });
   }
+
+  for (const name of ['page saved ahead of the log', 'late page folds its last event again'])
+    it(`are found by the simulation: "${name}"`, async () => {
+      const { found, words } = await huntForBug(
+        { name },
+        { seeds: [1, 2, 3, 4, 5, 6, 7, 8], workers: 1, failuresMax: 1 },
+      );
+      assert.equal(found, 1, 'in one of eight seeds');
+      assert.match(words, /page/);
+    });
+
+  it('do not count as found when they cannot be planted', async () => {
+    await assert.rejects(
+      huntForBug({ name: 'none' }, { seeds: [1], workers: 1, failuresMax: 1 }),
+      /there is no bug "none"/,
+    );
+  });
 });

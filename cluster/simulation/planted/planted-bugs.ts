@@ -204,12 +204,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   ),
   {
     name: 'hub skips a version',
-    breaks: 'I6: a gap of one in the feed is not noticed, and the frames hide it',
+    breaks: 'I6: what the feed did not bring is read from one version too far on, and the frames hide it',
     edits: [
       {
         file: 'gateway/fan-out/hunt-feed.js',
-        find: 'record.version > this.follower.head + 1)',
-        replace: 'record.version > this.follower.head + 2)',
+        find: 'const from = (this.follower.head + 1);',
+        replace: 'const from = (this.follower.head + 2);',
       },
       {
         file: 'gateway/fan-out/hub.js',
@@ -225,13 +225,28 @@ export const plantedBugs: readonly PlantedBug[] = [
     "if (work.kind === 'call' && !work.read) {",
     'if (false) {',
   ),
-  bug(
-    'router believes an old owner',
-    'a refusal from a node that was replaced is passed on',
-    router,
-    'if (moving || !this.#ownedBy(link, command.slot) || command.lane.overtook(command)) {',
-    'if (moving || command.lane.overtook(command)) {',
-  ),
+  {
+    name: 'router believes an old owner',
+    breaks:
+      'answers of a node that was replaced are passed on; and the node does not look either (one of both is enough)',
+    edits: [
+      {
+        file: router,
+        find: 'if (moving || !this.#ownedBy(link, command.slot) || command.lane.overtook(command)) {',
+        replace: 'if (moving || command.lane.overtook(command)) {',
+      },
+      {
+        file: router,
+        find: 'if (moving || (call.read && !this.#ownedBy(link, call.slot))) {',
+        replace: 'if (moving) {',
+      },
+      {
+        file: activation,
+        find: '<= this.node.limits.heardMs)',
+        replace: '<= Number.POSITIVE_INFINITY)',
+      },
+    ],
+  },
   bug(
     'router says BUSY for what may have been done',
     'BUSY promises that nothing was done (a bug that was here: the simulation found it)',
