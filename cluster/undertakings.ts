@@ -127,7 +127,10 @@ function refuseFrozen(view: View, now: number): void {
   const freeze = frozenAt(view, now);
   if (freeze === undefined) return;
   const until = new Date(freeze.until).toISOString();
-  throw new ChangeRefused('WRONG_STATE', `frozen by ${freeze.by} until ${until}: ${freeze.reason}`);
+  throw new ChangeRefused(
+    'WRONG_STATE',
+    `frozen by ${freeze.by} until ${until} (${freeze.reason}): hunt ring unfreeze ends it`,
+  );
 }
 
 /** One change at a time; several nodes may be drained together, and what the cluster does by itself gives way. */

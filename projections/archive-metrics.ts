@@ -17,6 +17,11 @@ export const archiveMetrics = {
     labels: ['step'],
     help: 'What did not come through, by step: it is tried again',
   },
+  hunt_archive_away: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Whether the archive could not be written or read in the last round',
+  },
   hunt_archive_faults: { kind: 'gauge', labels: [], help: 'Slots that cannot be archived without an operator' },
 } as const;
 

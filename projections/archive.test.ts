@@ -180,6 +180,17 @@ describe('the archiver', () => {
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
   };
 
+  it('says while the archive is full or away, and no longer', async () => {
+    const one = archiver();
+    await append(freshStream(slot));
+    archive.fails = (call) => call === 'put';
+    await hours(one, 8);
+    assert.deepEqual([one.away, one.faults, counts.get('hunt_archive_away')], ['told to', [], 1]);
+    archive.fails = undefined;
+    await hours(one, 1);
+    assert.deepEqual([one.away, counts.get('hunt_archive_away')], [undefined, 0]);
+  });
+
   it('keeps a day in the log, copies what is older in time, and lets it go when it is of age', async () => {
     const one = archiver();
     const stream = freshStream(slot);

@@ -52,6 +52,9 @@ export class Archiver {
   readonly #slots = new Map<Slot, ArchivingSlot>();
   /** Slots that only an operator can help. */
   readonly #faults = new Map<Slot, string>();
+  /** What kept a slot's history from the archive in the last round that met such a thing, while it lasts. */
+  #away: string | undefined;
+  #awayInRound: string | undefined;
   readonly #rest: Rest;
   readonly #objectBytes: number;
   #running: Promise<void> | undefined;
@@ -69,6 +72,11 @@ export class Archiver {
     return [...this.#faults].map(([slot, message]) => ({ slot, message }));
   }
 
+  /** Why the archive cannot be written or read at present: it is full, or away. Undefined: it could be in the last round. */
+  get away(): string | undefined {
+    return this.#away;
+  }
+
   /** With a keep time of 0 it does nothing. */
   start(): void {
     if (this.#options.keepMs > 0) this.#running ??= this.#run();
@@ -84,6 +92,7 @@ export class Archiver {
   /** Looks at every slot once. Never throws: what fails is told, and tried again in the next round. */
   async round(): Promise<void> {
     const { log, journal, metrics, ownedSlots } = this.#options;
+    this.#awayInRound = undefined;
     try {
       const owned = [...ownedSlots()];
       for (const slot of [...this.#slots.keys(), ...this.#faults.keys()]) if (!owned.includes(slot)) this.#forget(slot);
@@ -95,6 +104,7 @@ export class Archiver {
       metrics.count('hunt_archive_failures_total', 1, 'open');
       journal.warn({ fault: (error as Error).message }, 'the log does not answer: nothing is archived');
     }
+    this.#away = this.#awayInRound;
     this.#measure();
   }
 
@@ -111,6 +121,7 @@ export class Archiver {
       metrics.count('hunt_archive_failures_total', 1, step);
       if (error instanceof SlotMovedError) return;
       const fault = (error as Error).message;
+      if (error instanceof ArchiveUnavailableError) this.#awayInRound ??= fault;
       if (error instanceof ArchiveUnavailableError || error instanceof LogUnavailableError)
         journal.warn({ slot, fault }, 'a slot is archived later');
       else {
@@ -198,6 +209,7 @@ export class Archiver {
     metrics.gauge('hunt_archive_pending_bytes', pending);
     metrics.gauge('hunt_archive_log_bytes', this.#bytesInLog());
     metrics.gauge('hunt_archive_faults', this.#faults.size);
+    metrics.gauge('hunt_archive_away', this.#away === undefined ? 0 : 1);
   }
 
   #forget(slot: Slot): void {

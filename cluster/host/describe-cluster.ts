@@ -1,6 +1,7 @@
 import type { ClusterDescription } from '../../gateway/admin/ports.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import type { SlotLoad } from '../../runtime/slot/slot.ts';
+import { flapMemoryMs } from '../limits.ts';
 import { isSuspect } from '../members.ts';
 import type { ViewSource } from '../placement.ts';
 import type { SlotCost } from '../prediction.ts';
@@ -88,6 +89,7 @@ export class DescribedCluster {
         slots: slotsOf(view, node.id).length,
         hunts: isServing(node) ? loadOf(node.id).hunts : 0,
         since: node.since,
+        removals: node.removals.filter((at) => at > now - flapMemoryMs).length,
       })),
       owners: view.owners.map((owner) => owner ?? ''),
       epochs: view.epochs,

@@ -26,6 +26,7 @@ import { grpcCredentials } from './grpc-credentials.ts';
 import { publicEvents, showEvent } from './hunt-events.ts';
 import { askInside } from './inside.ts';
 import { connectTo } from './link-address.ts';
+import { logCheck } from './log-check.ts';
 import { registerMetrics, viewMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
 import { relayed } from './relay-status.ts';
@@ -85,7 +86,7 @@ async function startGateway(context: RoleContext): Promise<RunningRole> {
   });
   let listening = false;
   const checks = (): Check[] => [
-    { name: 'log', ok: backend.state().up },
+    logCheck(config, backend, clock),
     { name: 'view', ok: viewLog.view.owners.every((owner) => owner !== undefined) },
     { name: 'listening', ok: listening },
   ];

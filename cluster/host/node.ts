@@ -10,6 +10,7 @@ import { connectBackend } from './backend.ts';
 import { bracketed, urlHost } from './child-plans.ts';
 import { type Config, ConfigError } from './config.ts';
 import { type NodeLoad, nodeLoadPath } from './describe-cluster.ts';
+import { logCheck } from './log-check.ts';
 import { registerMetrics, slotMetrics, viewMetrics } from './metrics.ts';
 import { type IncarnationParts, NodeIncarnation } from './node-incarnation.ts';
 import { NodeIngest } from './node-ingest.ts';
@@ -104,7 +105,7 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
   metrics.gauge('hunt_view', viewLog.view.number);
   viewLog.onChange((view) => metrics.gauge('hunt_view', view.number));
 
-  const checks = (): Check[] => [{ name: 'log', ok: backend.state().up }, ...present.checks()];
+  const checks = (): Check[] => [logCheck(config, backend, clock), ...present.checks()];
   return {
     checks,
     ended,

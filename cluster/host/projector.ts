@@ -6,6 +6,7 @@ import { ViewLog } from '../view-log.ts';
 import { startArchiver } from './archiver.ts';
 import { connectBackend } from './backend.ts';
 import type { Config } from './config.ts';
+import { logCheck } from './log-check.ts';
 import { logNameOf } from './log-name.ts';
 import { registerMetrics } from './metrics.ts';
 import type { Check } from './probe-http.ts';
@@ -45,7 +46,7 @@ async function startProjector(context: RoleContext): Promise<RunningRole> {
     projector?.state().isConnected === true ? projector.ownedSlots() : allSlots,
   );
   return {
-    checks: () => [{ name: 'log', ok: backend.state().up }, ...projectorChecks(projector), archiveCheck(archiver)],
+    checks: () => [logCheck(config, backend, clock), ...projectorChecks(projector), archiveCheck(archiver)],
     probes: { title: 'Treasure Hunt Engine: projector' },
     stop: async () => {
       await Promise.all([projector?.stop(), archiver.close()]);
@@ -77,7 +78,10 @@ function projectorChecks(projector: Projector | undefined): Check[] {
   ];
 }
 
-const archiveCheck = ({ faults }: Archiver): Check => slotsCheck('archive', faults, 'archived');
+const archiveCheck = ({ faults, away }: Archiver): Check =>
+  away === undefined
+    ? slotsCheck('archive', faults, 'archived')
+    : { name: 'archive', ok: false, detail: `${away}: history stays in the log, whose disk fills up` };
 
 function slotsCheck(name: string, faults: Archiver['faults'], what: string): Check {
   const [first] = faults;

@@ -168,6 +168,8 @@ export interface ClusterDescription {
     readonly slots: number;
     readonly hunts: number;
     readonly since: number;
+    /** In the last ten minutes. */
+    readonly removals?: number;
   }[];
   readonly owners: readonly string[];
   readonly epochs: readonly number[];

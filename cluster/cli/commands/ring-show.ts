@@ -1,12 +1,13 @@
 import { localDateTime, Output, type OutputFlags, table } from '../output.ts';
 import type { FollowerLag, Ring } from '../ring/answers.ts';
 import { RingApi } from '../ring/ring-api.ts';
-import { operationsTable } from '../ring/watch-operation.ts';
+import { isOver, operationsTable } from '../ring/watch-operation.ts';
 import { Target, type TargetFlags } from '../target.ts';
 
 const operationsShown = 5;
 /** A follower that is behind for less is as good as level. */
 const levelSeconds = 2;
+const flapsMin = 2;
 const followers: Readonly<Record<string, string>> = {
   projection: 'lists are',
   relay: 'live events are',
@@ -35,12 +36,27 @@ function describe(ring: Ring, out: Output): string {
   return [
     `${out.paint('bold', ring.cluster)}  profile ${ring.profile}, view ${ring.view}, ${ring.owners.length - unowned} of ${ring.owners.length} slots have an owner`,
     ...(frozen
-      ? [out.paint('yellow', `frozen by ${frozen.by} until ${localDateTime(frozen.until)}: ${frozen.reason}`)]
+      ? [
+          out.paint('yellow', `frozen by ${frozen.by} until ${localDateTime(frozen.until)}: ${frozen.reason}`),
+          ...operations
+            .filter((one) => !isOver(one))
+            .map(({ id }) => out.paint('yellow', `${id} waits for that: hunt ring unfreeze lets it go on`)),
+        ]
       : []),
     ...(pins.length > 0 ? [`pins: ${pins.map(([slot, node]) => `${slot}=${node}`).join(' ')}`] : []),
     '',
     table(['NODE', 'STATE', '>WEIGHT', '>SLOTS', '>HUNTS', '>INCARNATION', 'SINCE', 'ADDRESS'], nodes, out.paint),
     ...(operations.length > 0 ? ['', operationsTable(operations.slice(0, operationsShown), out.paint)] : []),
+    ...ring.nodes.flatMap(({ id, removals = 0 }) =>
+      removals < flapsMin
+        ? []
+        : [
+            out.paint(
+              'yellow',
+              `${id} was removed ${removals} times in ten minutes: hunt ring history says who accused it of what`,
+            ),
+          ],
+    ),
     ...unserved.map((one) =>
       out.paint('yellow', `slot ${one.slot} is not served by ${one.node} for ${one.for_ms} ms: ${one.reason}`),
     ),

@@ -40,6 +40,7 @@ export interface Ring {
     slots: number;
     hunts: number;
     since: number;
+    removals?: number;
   }[];
   owners: string[];
   pins: Record<string, string>;
