@@ -105,6 +105,22 @@ for (const kind of ['TCP', 'Unix sockets'] as const)
       second.destroy();
     });
 
+    it('lets a connection through once, though it was healed while the kernel was asked whose it is', async () => {
+      const cut = await bridge.cut({ travellers: ['nobody'], directions: ['up'], manner: 'keep' });
+      const second = dial();
+      second.on('error', () => undefined);
+      second.write('e');
+      while (bridge.open < 2) await new Promise((resolve) => setImmediate(resolve));
+      bridge.heal(cut);
+      await says('the second to arrive', () => arrived.length > 1);
+      // Asks the kernel, too, and later.
+      assert.equal(await bridge.breakOff(['nobody']), 0);
+      second.write('f');
+      await says('all of it to arrive', () => arrived.endsWith('f'));
+      assert.deepEqual([arrived, there.length], ['aef', 2]);
+      second.destroy();
+    });
+
     it('tells travellers apart by their process', async function () {
       if (!knowsPeers) this.skip();
       const address = kind === 'TCP' ? `${bridge.port}, '127.0.0.1'` : JSON.stringify(join(folder, 'bridge.sock'));

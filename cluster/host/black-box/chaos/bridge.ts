@@ -26,6 +26,8 @@ interface Pair {
   readonly client: Socket;
   upstream: Socket | undefined;
   traveller: string | undefined;
+  /** The kernel is being asked who it is. */
+  isLearning: boolean;
   readonly kept: Record<Direction, Buffer[]>;
   /** Bytes of it were lost. */
   isTorn: boolean;
@@ -63,6 +65,10 @@ export class Bridge {
 
   get name(): string {
     return this.options.name;
+  }
+  /** Connections that were accepted and are not over. */
+  get open(): number {
+    return this.#pairs.size;
   }
   get port(): number {
     return ((this.#server as Server).address() as { port: number }).port;
@@ -102,6 +108,7 @@ export class Bridge {
       client,
       upstream: undefined,
       traveller: undefined,
+      isLearning: false,
       kept: { up: [], down: [] },
       isTorn: false,
       ended: { up: false, down: false },
@@ -112,7 +119,13 @@ export class Bridge {
     client.on('close', () => this.#ended(pair, 'up'));
     const isTelling = [...this.#cuts].some(({ travellers }) => travellers !== undefined);
     if (!isTelling || !knowsPeers) this.#cross(pair);
-    else void this.#learn([pair]).then(() => this.#cross(pair));
+    else {
+      pair.isLearning = true;
+      void this.#learn([pair]).then(() => {
+        pair.isLearning = false;
+        this.#cross(pair);
+      });
+    }
   }
 
   #cross(pair: Pair): void {
@@ -172,6 +185,7 @@ export class Bridge {
       this.#end(pair);
       return;
     }
+    if (pair.isLearning) return;
     if (pair.upstream === undefined) {
       if (pair.ended.up) this.#end(pair);
       else this.#cross(pair);
