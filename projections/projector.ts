@@ -63,6 +63,8 @@ const faultRetryMs = 5_000;
 const stopMaxMs = 8_000;
 /** A server that is well answers once a second. */
 const answeredMs = 5_000;
+/** A refusal counts for so long unless something was written since. */
+const refusedMs = 10_000;
 
 export interface ProjectorState {
   readonly slots: number;
@@ -75,6 +77,8 @@ export interface ProjectorState {
   readonly faults: readonly { readonly slot: Slot; readonly message: string }[];
   /** What keeps all slots from going on, until an operator acts. */
   readonly schemaFault: string | undefined;
+  /** Why rows could not be written of late: the server answers and refuses, its disk is full for one. Undefined: they could. */
+  readonly refusal: string | undefined;
   /** Everything that was in the log when it was last asked is in the rows, and the rows are in the list. Never for long while people play. */
   readonly isSettled: boolean;
   /** Every slot has caught up once since it was taken, and its list was compared with its rows. Comes true while people play. */
@@ -98,6 +102,7 @@ export class Projector {
   readonly #laneRests = new Set<Rest>();
   #schema: Promise<void> | undefined;
   #schemaFault: string | undefined;
+  #refused: { readonly fault: string; readonly at: number } | undefined;
   #isStopping = false;
   #sweptTo = 0;
   readonly #running: Promise<unknown>;
@@ -160,6 +165,10 @@ export class Projector {
       parked: [...this.#writers.values()].flatMap((writer) => writer.parked),
       faults: [...this.#faults].map(([slot, message]) => ({ slot, message })),
       schemaFault: this.#schemaFault,
+      refusal:
+        this.#refused !== undefined && this.#options.clock.monotonic() - this.#refused.at < refusedMs
+          ? this.#refused.fault
+          : undefined,
       isListed,
       isSettled: isListed && ![...owned].some((slot) => this.#book.isBehind(slot)) && this.#catalog.isSettled,
     };
@@ -263,6 +272,7 @@ export class Projector {
           if (fault === 'schema') this.#dropSchema();
           // A statement that was prepared for other tables stays wrong on this connection.
           if (fault === 'schema' || fault === 'refused') connection?.close();
+          this.#refused = { fault: sentenceOf(error), at: this.#options.clock.monotonic() };
           journal.warn({ slot, fault: sentenceOf(error) }, 'a slot begins again from its rows');
           again = true;
           // Until then the slot is in this lane's hands, so that not all lanes try what fails at present.
@@ -289,6 +299,7 @@ export class Projector {
     }
     if (outcome.kind === 'applied') {
       const { events, at, snapshots, players, treasures } = outcome.change;
+      this.#refused = undefined;
       metrics.count('hunt_projection_transactions_total', 1, 'applied');
       metrics.count('hunt_projection_events_total', events);
       for (const [table, rows] of Object.entries({ snapshots, players, treasures }))

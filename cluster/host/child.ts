@@ -68,6 +68,7 @@ export class Child {
   #pid = 0;
   #everReady = false;
   #lastCode: number | null = null;
+  #lastEnd = '';
 
   constructor(plan: ChildPlan, ports: ChildPorts) {
     this.plan = plan;
@@ -90,12 +91,20 @@ export class Child {
   get lastCode(): number | null {
     return this.#lastCode;
   }
+  /** How it ended for the last time, as a phrase. */
+  get lastEnd(): string {
+    return this.#lastEnd;
+  }
   /** It ended before it was ever ready, at least once. */
   get failed(): boolean {
     return !this.#everReady && (this.#restarts > 0 || this.#state.kind === 'waiting' || this.#state.kind === 'ended');
   }
   get running(): boolean {
     return this.#state.kind === 'running';
+  }
+  /** It ended, and is about to be started again. */
+  get isResting(): boolean {
+    return this.#state.kind === 'waiting';
   }
   /** It ended and will not be started again. */
   get gone(): boolean {
@@ -168,6 +177,7 @@ export class Child {
 
   #onEnd(code: number | null, signal: string | null): void {
     this.#lastCode = code;
+    this.#lastEnd = signal === null ? `with exit code ${code}` : `by ${signal}`;
     if (this.#stopping || (code === 0 && this.plan.endsBy0) || !this.#ports.respawn) {
       this.#state = { kind: 'ended', code, signal };
     } else {

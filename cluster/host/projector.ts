@@ -70,10 +70,15 @@ async function lineageOf(viewLog: ViewLog): Promise<string> {
 
 function projectorChecks(projector: Projector | undefined): Check[] {
   if (projector === undefined) return [];
-  const { isAnswered, faults, schemaFault } = projector.state();
+  const { isAnswered, faults, schemaFault, refusal } = projector.state();
   return [
     { name: 'store', ok: isAnswered, ...(isAnswered ? {} : { detail: 'PostgreSQL does not answer' }) },
     { name: 'schema', ok: schemaFault === undefined, ...(schemaFault === undefined ? {} : { detail: schemaFault }) },
+    {
+      name: 'rows',
+      ok: refusal === undefined,
+      ...(refusal === undefined ? {} : { detail: `not written: ${refusal}` }),
+    },
     slotsCheck('slots', faults, 'projected'),
   ];
 }

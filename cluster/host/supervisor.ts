@@ -230,6 +230,8 @@ export class Supervisor {
           lock.noteChild(plan.name, changed.pid);
         }
         if (!changed.running) lock.forgetChild(plan.name);
+        if (changed.isResting)
+          this.#ports.say(`${plan.name} ended ${changed.lastEnd} and is started again: ${plan.logFile} may say why`);
         emit({
           event: 'process',
           name: plan.name,

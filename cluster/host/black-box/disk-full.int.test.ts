@@ -92,7 +92,7 @@ describe('a full disk under the embedded log', function () {
     await cluster.restart();
     const { hunt } = crowd.members[0] as Crowd['members'][number];
     assert.ok((await cluster.history(hunt.hunt_id)).length > 0);
-    assert.equal(await metric('hunt_log_full'), 1);
+    await until('the log to refuse again', refusedMs, async () => (await metric('hunt_log_full')) === 1);
     assert.equal(cluster.restarts(), 0, 'a process ended');
   });
 

@@ -147,6 +147,20 @@ export async function readStart(disk: Disk, path: string, bytesMax: number): Pro
   }
 }
 
+/**
+ * What index and pages leave free: below, they are not written at all. LMDB 3.5 does not survive a write that finds no space (it
+ * writes beyond its own memory), so it must not come to that.
+ */
+export const storeRoomBytes = 8 * 1024 * 1024;
+
+const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+
+/** As the system says it, with figures. */
+export const noSpace = (free: number, needed: number): Error =>
+  Object.assign(new Error(`no space left on device: ${mebibytes(free)} are free, ${mebibytes(needed)} are needed`), {
+    code: 'ENOSPC',
+  });
+
 /** What a full or failing disk says; the log then refuses appends, serves reads and tries again. */
 export const isDiskTrouble = (error: unknown): boolean => {
   const code = (error as { code?: unknown }).code;

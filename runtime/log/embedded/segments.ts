@@ -11,7 +11,7 @@ import { crc32 } from 'node:zlib';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Timers } from '../../kernel/timer.ts';
 import { LogDamagedError } from '../event-log.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import { type Disk, type DiskFile, noSpace, storeRoomBytes } from './disk.ts';
 
 export const segmentHeaderBytes = 64;
 export const segmentBytesDefault = 64 * 1024 * 1024;
@@ -21,12 +21,8 @@ const zeroChunkBytes = 256 * 1024;
 /** Between two chunks of zeros it pauses as long as the chunk took, within these: the commits need the disk more. */
 const zeroPauseMsMin = 1;
 const zeroPauseMsMax = 20;
-/** What a new segment leaves free at least, as a part of its size. */
-const roomPart = 8;
 const readersMax = 64;
 const closeAfterMs = 10_000;
-
-const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 
 export const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.seg`;
 const segmentPattern = /^(\d{8,})\.seg$/;
@@ -116,17 +112,11 @@ export class Segments {
     return this.openForAppend(number, this.bytes);
   }
 
-  /** Asked first, so that a disk that is nearly full is not filled with zeros again and again, and the index keeps some of it. */
+  /** Asked first, so that a disk that is nearly full is not filled with zeros again and again, and index and pages keep some of it. */
   async #checkRoom(): Promise<void> {
     const free = await this.disk.freeBytes?.(this.folder);
-    const needed = this.bytes + Math.ceil(this.bytes / roomPart);
-    if (free === undefined || free >= needed) return;
-    throw Object.assign(
-      new Error(`no space left on device: ${mebibytes(free)} are free, ${mebibytes(needed)} are needed`),
-      {
-        code: 'ENOSPC',
-      },
-    );
+    const needed = this.bytes + 2 * storeRoomBytes;
+    if (free !== undefined && free < needed) throw noSpace(free, needed);
   }
 
   async openForAppend(number: number, size: number): Promise<OpenSegment> {

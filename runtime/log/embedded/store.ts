@@ -2,9 +2,12 @@
  * The ordered store under index and pages: LMDB, in the log process alone. A port with as much of LMDB as they use, so that a
  * simulation can keep it in memory and lose its unsynced end. Nothing in it is the truth (I8).
  */
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Database, open } from 'lmdb';
 import { systemClock } from '../../kernel/clock.ts';
 import { systemTimers } from '../../kernel/timer.ts';
+import { noSpace, storeRoomBytes } from './disk.ts';
 
 export interface KeyRange {
   readonly start: Buffer;
@@ -45,6 +48,7 @@ const flushedMsMax = 10_000;
 const closeMsMax = 2_000;
 
 export const openLmdb: OpenStore = (folder) => {
+  if (!existsSync(folder)) checkRoom(dirname(folder));
   // A batch of its own a turn, which LMDB makes unless told not to, is a promise that nobody holds: its failure would end the process.
   const settings = { maxDbs: tablesMax, separateFlushed: true, noSubdir: false, eventTurnBatching: false };
   const env = open({ path: folder, ...settings, ...binary });
@@ -56,6 +60,7 @@ export const openLmdb: OpenStore = (folder) => {
     for (const table of tables) table.resetReadTxn();
   };
   const commit = async (write: () => Promise<unknown>): Promise<void> => {
+    checkRoom(folder);
     if (failed !== undefined && systemClock.monotonic() - failed.at < restMs) throw failed.error;
     try {
       await write();
@@ -85,6 +90,12 @@ export const openLmdb: OpenStore = (folder) => {
     },
   };
 };
+
+/** Throws where a commit might find no space: see {@link storeRoomBytes}. Whoever else fills the disk at that moment is not foreseen. */
+function checkRoom(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize < storeRoomBytes) throw noSpace(bavail * bsize, storeRoomBytes);
+}
 
 /** What LMDB met when it committed; undefined: it is another fault. */
 async function causeOf(error: unknown): Promise<Error | undefined> {
