@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorCatalogue } from '../../proto/error-code.ts';
 import { ClusterProcess } from './black-box/cluster-process.ts';
 import { until } from './black-box/deadline.ts';
 import { meadow } from './black-box/definitions.ts';
@@ -45,12 +46,67 @@ describe('OPERATIONS.md', () => {
   });
 
   it('names no metric that nothing measures', () => {
-    const source = ['runtime', 'gateway', 'cluster', 'projections']
-      .flatMap((room) => sourcesOf(room))
-      .map((file) => readFileSync(file, 'utf8'))
-      .join('\n');
-    for (const [name] of section('What to watch').matchAll(/\bhunt_[a-z_]+\b/g))
-      assert.match(source, new RegExp(`\\b${name}\\b`), name);
+    const source = ['runtime', 'gateway', 'cluster', 'projections'].map(sourceOf).join('\n');
+    for (const [name] of text.matchAll(/\bhunt_[a-z_]*[a-z]\b/g)) assert.match(source, new RegExp(`\\b${name}\\b`), name);
+  });
+
+  describe('by symptom', () => {
+    const rows = [...section('By symptom').matchAll(/^\| (\*\*.+?)$/gm)].map(([, row = '']) => {
+      const [symptom = '', look = '', remedy = ''] = row.split(/ \| /);
+      return { symptom, look, remedy };
+    });
+    const known: Readonly<Record<string, RegExp>> = {
+      'the lag grows': /^\*\*lag grows\*\*/,
+      'a node flaps': /^\*\*a node flaps\*\*/,
+      'a slot is parked': /^\*\*a slot is parked\*\*/,
+      'a hunt is parked': /^\*\*a hunt is parked\*\*/,
+      'a disk is full': /^\*\*disk full\*\*/,
+      'the log is down': /^\*\*the log is down\*\*/,
+      'the wrong ring was applied': /^\*\*the wrong ring was applied\*\*/,
+    };
+    for (const [what, pattern] of Object.entries(known))
+      it(`says where to look and what to do when ${what}`, () => {
+        const found = rows.filter(({ symptom }) => pattern.test(symptom));
+        assert.ok(found.length > 0, `there is no row for it among ${rows.map(({ symptom }) => symptom).join(', ')}`);
+        for (const { look, remedy } of found) {
+          assert.match(look, /`(hunt |\/readyz|hunt_)/, 'nothing to look at');
+          assert.match(remedy, /\w{4}/, 'nothing to do');
+        }
+      });
+
+    it('names commands as they can be typed: each exists, with these flags', () => {
+      const typed = rows.flatMap(({ look, remedy }) =>
+        [...`${look} ${remedy}`.matchAll(/`(hunt [^`]+)`/g)].map(([, c]) => c),
+      );
+      const asked = new Set(typed as string[]);
+      assert.ok(asked.size >= 8, [...asked].join());
+      const helps = new Map<string, string>();
+      for (const line of asked) {
+        const words = line.split(' ').slice(1);
+        const command = words.filter((word) => /^[a-z-]+$/.test(word) && !word.startsWith('-')).join(' ');
+        if (!helps.has(command)) helps.set(command, run([...command.split(' '), '--help']).stdout);
+        const help = helps.get(command) as string;
+        assert.ok(help.startsWith(`Usage: hunt ${command} `) || command === 'up', line);
+        for (const flag of words.filter((word) => word.startsWith('--')))
+          assert.match(help, new RegExp(`${flag}\\b`), `${line}: ${flag}`);
+      }
+    });
+
+    it('names error codes, checks of /readyz and kinds of events that there are', () => {
+      const told = rows.map(({ look, remedy }) => `${look} ${remedy}`).join('\n');
+      const codes = [...told.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, code]) => code as string);
+      assert.ok(codes.length > 0);
+      for (const code of codes)
+        assert.ok(code in errorCatalogue || environmentKeys.has(code) || code === 'OPERATION', code);
+      const source = sourceOf('cluster');
+      const checks = new Set([...source.matchAll(/name: '(\w+)'|slotsCheck\('(\w+)'/g)].map(([, a, b]) => a ?? b));
+      for (const [, name = ''] of told.matchAll(
+        /`(store|rows|schema|slots|appends|archive|log|kafka|nats|relay|parked)`/g,
+      ))
+        assert.ok(checks.has(name), `no check is called ${name}`);
+      for (const [, kind = ''] of told.matchAll(/`((?:Node|Slots|Operation)[A-Z][a-z]+)`/g))
+        assert.match(source, new RegExp(`\\b${kind}\\b`), kind);
+    });
   });
 
   it('leads its own links to sections that exist', () => {
@@ -103,6 +159,11 @@ describe('the commands in OPERATIONS.md', function () {
     });
   }
 });
+
+const sourceOf = (room: string): string =>
+  sourcesOf(room)
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
 
 /** Tests and prose apart. */
 function sourcesOf(room: string): string[] {
