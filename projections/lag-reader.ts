@@ -80,7 +80,7 @@ export class LagReader {
   async report(): Promise<LagReport> {
     const trouble = await this.#readCheckpoints();
     if (trouble !== undefined && this.#hasSeenNone) throw trouble;
-    return await this.#look(() => false, trouble);
+    return await this.#look(Number.POSITIVE_INFINITY, trouble);
   }
 
   /** For a status page, which many may look at: bounded when much is behind, and asked at most once a second. */
@@ -117,8 +117,7 @@ export class LagReader {
         worst_slot: 0 as Slot,
         fault: `${told(trouble)} ${never}`,
       };
-    const until = clock.monotonic() + summaryCountMs;
-    const { slots, parked, fault } = await this.#look(() => clock.monotonic() > until, trouble);
+    const { slots, parked, fault } = await this.#look(summaryCountMs, trouble);
     const shown = parked.slice(0, parkedShownMax).map(({ huntId, reason }) => ({
       hunt: `hunt/${huntId}`,
       message: reason,
@@ -130,16 +129,20 @@ export class LagReader {
     };
   }
 
-  async #look(isOver: () => boolean, trouble: unknown): Promise<LagReport> {
+  async #look(countMs: number, trouble: unknown): Promise<LagReport> {
     const { log, clock } = this.#options;
     const ends = await log.ends();
     const now = clock.now();
     const slots = allSlots();
     for (const slot of slots) this.#book.ended(slot, ends[slot] ?? (0 as never), now);
-    await scout(log, this.#book, slots, Number.POSITIVE_INFINITY, isOver);
+    const until = clock.monotonic() + countMs;
+    const isCounting = await scout(log, this.#book, slots, Number.POSITIVE_INFINITY, () => clock.monotonic() > until);
     const lags = this.#book.lags(clock.now());
     const beyond = lags.filter(({ slot, position }) => position > (ends[slot] ?? 0)).map(({ slot }) => slot);
-    const fault = trouble === undefined ? this.#strange() : `${told(trouble)}: ${seenLast} ${this.#ageS()} s ago`;
+    const fault =
+      trouble === undefined
+        ? this.#strange()
+        : `${told(trouble)}: ${seenLast} ${this.#ageS()} s ago${isCounting ? ', and not to the end yet' : ''}`;
     return { slots: lags, parked: this.#parked, beyond, ...(fault === undefined ? {} : { fault }) };
   }
 

@@ -49,7 +49,9 @@ export async function openGatewayStore(
   const catalog = new PgHuntCatalog({ pgUrls, clock, journal: logger });
   const logName = () => (lineage() === '' ? undefined : logNameOf(config, lineage()));
   const reader = new LagReader({ log, pgUrls, clock, timers, logName });
-  const stopLooking = timers.every(lookMs, () => void reader.readLag().catch(() => undefined));
+  const look = () => void reader.readLag().catch(() => undefined);
+  look();
+  const stopLooking = timers.every(lookMs, look);
   let last = none;
   let lastAt = clock.monotonic();
   const untold = (): ProjectionLag => ({
