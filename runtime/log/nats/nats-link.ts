@@ -1,20 +1,28 @@
 /**
- * One connection to NATS. Owns the client library's connection, its back-off and the judgement whether the server is there;
- * knows nothing of what is asked. While the link is down nothing is published through it: the library would keep or drop
- * it as it likes, so whoever asks something keeps it and sends it again after `up` (everything we send may be repeated).
+ * One connection to NATS at a time. Owns the client library's connections, their back-off, the subscriptions and the judgement
+ * whether the server is there; knows nothing of what is asked. While the link is down nothing is published through it: whoever asks
+ * something keeps it and sends it again after `up` (everything we send may be repeated).
+ *
+ * The library never reconnects by itself: nats.js 2.29 has one parser for all connections of one client. What is left of a connection
+ * that broke is then read as the beginning of the next one, and a dial that was given up stays open, is closed by the server later,
+ * and ends the connection that stands by that. So each connection is a client of its own, and is dialled only where a server
+ * has said that it is there (knock.ts).
  *
  * Its `awakeMs` is the clock of all patience here: it stands still while this process is stopped, so that who wakes up
  * first reads what lies in its socket instead of giving up.
  */
-import { type ConnectionOptions, connect, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import { type ConnectionOptions, connect, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { Cancel, Timers } from '../../kernel/timer.ts';
 import { LogUnavailableError } from '../event-log.ts';
+import { knock } from './knock.ts';
 
 const backOffFirstMs = 20;
 const backOffMaxMs = 1_000;
-const dialMaxMs = 2_000;
+/** For the server's first words, and then for all that makes a connection of it. */
+const knockMaxMs = 2_000;
+const dialMaxMs = 5_000;
 const tickMs = 250;
 /** The server is asked for a sign of life every so many ticks. */
 const beatTicks = 2;
@@ -44,41 +52,46 @@ export interface LinkListener {
   tick?(): void;
 }
 
+interface Subscribed {
+  readonly subject: string;
+  readonly onMessage: (message: Msg) => void;
+  /** The library's, on the present connection. */
+  standing: Subscription | undefined;
+}
+
 export class NatsLink {
   #state: LinkState = { kind: 'up' };
+  #nc: NatsConnection;
+  readonly #subscribed = new Set<Subscribed>();
   readonly #listeners: LinkListener[] = [];
   readonly #cancelTick: Cancel;
   #lastTickMs: number;
   #lastHeardMs: number;
   #awakeMs = 0;
   #heardAwakeMs = 0;
-  #redialledAwakeMs = 0;
   #ticks = 0;
   #isBeating = false;
   #trouble = '';
-  #attempts = 0;
 
   private constructor(
     private readonly options: LinkOptions,
-    private readonly nc: NatsConnection,
-    backOff: BackOff,
+    nc: NatsConnection,
   ) {
+    this.#nc = nc;
     this.#lastTickMs = this.#lastHeardMs = options.clock.monotonic();
-    backOff.attempts = () => this.#attempts;
     this.#cancelTick = options.timers.every(tickMs, () => this.#tick());
-    void this.#follow();
+    this.#follow(nc);
   }
 
   /** Tries until `connectMs` have passed, then rejects with {@link LogUnavailableError}. */
   static async open(options: LinkOptions): Promise<NatsLink> {
     const { clock, timers, connectMs } = options;
     const until = clock.monotonic() + connectMs;
-    const backOff = new BackOff(options.random);
     for (let attempt = 0; ; attempt++) {
       try {
-        return new NatsLink(options, await connect(connectionOptions(options, backOff)), backOff);
+        return new NatsLink(options, await dial(options));
       } catch (error) {
-        const wait = backOff.waitMs(attempt);
+        const wait = waitMs(attempt, options.random);
         if (clock.monotonic() + wait > until)
           throw new LogUnavailableError(`no NATS server answers at ${hosts(options.servers)}: ${textOf(error)}`);
         await new Promise<void>((resolve) => timers.after(wait, resolve));
@@ -113,13 +126,13 @@ export class NatsLink {
   }
   /** What one message may take, with its headers. */
   get payloadBytesMax(): number {
-    return this.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    return this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
   }
   get serverVersion(): string {
-    return this.nc.info?.version ?? '';
+    return this.#nc.info?.version ?? '';
   }
   get server(): string {
-    return hosts([this.nc.getServer() || (this.options.servers[0] ?? '')]);
+    return hosts([this.#nc.getServer() || (this.options.servers[0] ?? '')]);
   }
 
   /** In the order in which they came: who listens first is told first. */
@@ -129,22 +142,42 @@ export class NatsLink {
 
   /** Only while the link is up. */
   publish(subject: string, body: Uint8Array, reply: string, header?: Buffer): void {
-    if (header === undefined) this.nc.publish(subject, body, { reply });
-    else this.nc.publish(subject, body, { reply, headers: new RawHeader(header) as unknown as MsgHdrs });
+    if (header === undefined) this.#nc.publish(subject, body, { reply });
+    else this.#nc.publish(subject, body, { reply, headers: new RawHeader(header) as unknown as MsgHdrs });
   }
 
   /** Survives breaks. `onMessage` is called in the turn in which the message is read; what it throws is a fault of ours. */
   subscribe(subject: string, onMessage: (message: Msg) => void): () => void {
     if (this.#state.kind === 'closed') return () => undefined;
-    const subscription = this.nc.subscribe(subject, {
+    const subscribed: Subscribed = { subject, onMessage, standing: undefined };
+    this.#subscribed.add(subscribed);
+    if (this.isUp) this.#stand(subscribed);
+    return () => {
+      this.#subscribed.delete(subscribed);
+      if (this.isUp) subscribed.standing?.unsubscribe();
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#state.kind === 'closed') return;
+    this.#state = { kind: 'closed' };
+    this.#cancelTick();
+    await this.#nc.close();
+  }
+
+  /** On the connection that stands. What is left to be read of an earlier one is nobody's: it is asked again. */
+  #stand(subscribed: Subscribed): void {
+    const nc = this.#nc;
+    subscribed.standing = nc.subscribe(subscribed.subject, {
       callback: (error, message) => {
+        if (nc !== this.#nc || !this.isUp) return;
         if (error !== null) {
           this.#trouble = textOf(error);
           return;
         }
         this.#heard();
         try {
-          onMessage(message);
+          subscribed.onMessage(message);
         } catch (fault) {
           // The library would end the connection for it.
           queueMicrotask(() => {
@@ -153,24 +186,18 @@ export class NatsLink {
         }
       },
     });
-    return () => subscription.unsubscribe();
   }
 
-  async close(): Promise<void> {
-    if (this.#state.kind === 'closed') return;
-    this.#state = { kind: 'closed' };
-    this.#cancelTick();
-    await this.nc.close();
-  }
-
-  async #follow(): Promise<void> {
-    for await (const status of this.nc.status()) {
-      if (this.#state.kind === 'closed') return;
-      if (status.type === 'disconnect') this.#down();
-      else if (status.type === 'reconnecting') this.#attempts++;
-      else if (status.type === 'reconnect') this.#up();
-      else if (status.type === 'error') this.#trouble = String(status.data);
-    }
+  #follow(nc: NatsConnection): void {
+    void nc.closed().then((error) => {
+      if (nc !== this.#nc || !this.isUp) return;
+      if (error !== undefined) this.#trouble = textOf(error);
+      this.#down();
+      void this.#redial();
+    });
+    void (async () => {
+      for await (const status of nc.status()) if (status.type === 'error') this.#trouble = String(status.data);
+    })();
   }
 
   #down(): void {
@@ -179,11 +206,29 @@ export class NatsLink {
     for (const listener of this.#listeners) listener.down?.();
   }
 
-  #up(): void {
-    this.#down();
-    this.#attempts = 0;
+  /** Until there is a connection, or the link is closed. */
+  async #redial(): Promise<void> {
+    const { timers, random } = this.options;
+    for (let attempt = 0; this.#state.kind === 'connecting'; attempt++) {
+      await new Promise<void>((resolve) => timers.after(waitMs(attempt, random), resolve));
+      if (this.#state.kind !== 'connecting') return;
+      try {
+        const nc = await dial(this.options);
+        if (this.#state.kind === 'connecting') this.#up(nc);
+        else await nc.close();
+      } catch (error) {
+        this.#trouble = textOf(error);
+      }
+    }
+  }
+
+  #up(nc: NatsConnection): void {
+    this.#nc = nc;
     this.#trouble = '';
     this.#state = { kind: 'up' };
+    this.#isBeating = false;
+    for (const subscribed of this.#subscribed) this.#stand(subscribed);
+    this.#follow(nc);
     this.#heard();
     for (const listener of this.#listeners) listener.up?.();
   }
@@ -202,36 +247,44 @@ export class NatsLink {
   }
 
   #beat(): void {
+    const nc = this.#nc;
     if (this.#isBeating) {
-      if (this.#awakeMs - Math.max(this.#heardAwakeMs, this.#redialledAwakeMs) > silentMaxMs) {
+      if (this.silentMs > silentMaxMs) {
+        this.#down();
         this.#trouble = `it did not answer for ${Math.round(this.silentMs)} ms`;
-        this.#redialledAwakeMs = this.#awakeMs;
-        void this.nc.reconnect();
+        nc.close().catch(() => undefined);
+        void this.#redial();
       }
       return;
     }
     this.#isBeating = true;
-    this.nc
-      .flush()
+    nc.flush()
       .then(
-        () => this.#heard(),
+        () => {
+          if (nc === this.#nc) this.#heard();
+        },
         () => undefined,
       )
       .finally(() => {
-        this.#isBeating = false;
+        if (nc === this.#nc) this.#isBeating = false;
       });
   }
 }
 
 /** Doubles with every failed attempt up to a cap, and spreads: a server that comes back is not stormed. */
-class BackOff {
-  attempts = (): number => 0;
-  constructor(private readonly random: Random) {}
+function waitMs(attempts: number, random: Random): number {
+  const most = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.min(attempts, 10));
+  return most * (0.5 + random.next() / 2);
+}
 
-  waitMs(attempts = this.attempts()): number {
-    const most = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.min(attempts, 10));
-    return most * (0.5 + this.random.next() / 2);
-  }
+/** The first of the servers that is there. */
+async function dial(options: LinkOptions): Promise<NatsConnection> {
+  const host = await knock(
+    options.servers.map((server) => new URL(server).host),
+    knockMaxMs,
+    options.timers,
+  );
+  return await connect(connectionOptions(options, host));
 }
 
 /** All that the library asks of headers is to be encoded; building them through its own class costs more than the rest. */
@@ -242,7 +295,7 @@ class RawHeader {
   }
 }
 
-function connectionOptions(options: LinkOptions, backOff: BackOff): ConnectionOptions {
+function connectionOptions(options: LinkOptions, host: string): ConnectionOptions {
   const { username, password } = new URL(options.servers[0] ?? 'nats://');
   const login =
     username === ''
@@ -251,12 +304,11 @@ function connectionOptions(options: LinkOptions, backOff: BackOff): ConnectionOp
         ? { token: decodeURIComponent(username) }
         : { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
   return {
-    servers: options.servers.map((server) => new URL(server).host),
+    servers: [host],
     name: options.name,
     timeout: dialMaxMs,
-    maxReconnectAttempts: -1,
-    ignoreAuthErrorAbort: true,
-    reconnectDelayHandler: () => backOff.waitMs(),
+    reconnect: false,
+    ignoreClusterUpdates: true,
     noAsyncTraces: true,
     ...login,
     ...(options.servers.some((server) => server.startsWith('tls:')) ? { tls: {} } : {}),
