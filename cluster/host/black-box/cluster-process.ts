@@ -38,6 +38,8 @@ process.once('exit', () => {
 export class ClusterProcess extends ClusterApi {
   /** The lines that `--json` wrote to stdout. */
   readonly lines: { readonly event: string; readonly [field: string]: unknown }[] = [];
+  /** Of those the ones that are no JSON: there must be none. */
+  readonly strays: string[] = [];
   readyAfterMs = 0;
   #child: ChildProcess;
   #exit: Promise<number | null>;
@@ -112,7 +114,13 @@ export class ClusterProcess extends ClusterApi {
   #readLines(text: string): void {
     const lines = (this.#out + text).split('\n');
     this.#out = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') this.lines.push(JSON.parse(line) as { event: string });
+    for (const line of lines) {
+      try {
+        if (line !== '') this.lines.push(JSON.parse(line) as { event: string });
+      } catch {
+        this.strays.push(line);
+      }
+    }
   }
 
   async #untilReady(): Promise<void> {

@@ -21,7 +21,7 @@ import { ownPostgresVictim, roleVictim, serverVictim, type Victim } from './vict
 
 const readyMs = 120_000;
 /** So small that a disk that is full is noticed within seconds. */
-const segmentBytes = 64 * 1024;
+const segmentBytes = 16 * 1024;
 const diskMiB = 96;
 
 /** By the setting that leads processes there. */

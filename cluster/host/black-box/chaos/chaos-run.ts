@@ -100,7 +100,8 @@ class Run {
       this.violations.push(`the run itself: ${(error as Error).stack}`);
       for (const device of this.workload.devices) device.stop();
     }
-    const violations = [...this.nemesis.violations, ...this.violations, ...ownFaults(this.bed.dataDir)];
+    const strays = this.bed.cluster.strays.map((line) => `hunt up --json wrote what is no JSON: ${line}`);
+    const violations = [...this.nemesis.violations, ...this.violations, ...ownFaults(this.bed.dataDir), ...strays];
     for (const violation of violations.slice(0, violationsKept)) this.history.note('chaos', `VIOLATION ${violation}`);
     const { commands } = this.history;
     const acks = commands.flatMap(({ replies }) => replies.filter(({ kind }) => kind === 'ack'));
