@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Version } from '../../proto/ids.ts';
+import { LogDamagedError } from '../log/event-log.ts';
 import {
   counterId,
   counterSlot,
@@ -223,6 +224,18 @@ describe('an actor with a fault', () => {
       [['counter/263', 'HUNT_UNREADABLE']],
     );
     assert.ok((await node.host.ask({ kind: 'counter', id: counterId + 256 }, 'create', {})).ok, 'others are served');
+    node.host.abandon();
+  });
+
+  it('says that the log is damaged, and not that the release is too old, where that is what it met', async () => {
+    const world = newWorld();
+    world.log.read = () => Promise.reject(new LogDamagedError('the body fails its checksum'));
+    const node = newNode(world);
+    await node.host.takeSlot(counterSlot, 1);
+    const { nack } = await node.act('ada', 1, { type: 'add', n: 1 });
+    assert.equal(nack?.code, 'HUNT_UNREADABLE');
+    const [parked] = node.host.state().parked;
+    assert.match(parked?.message ?? '', /^the log of this counter is damaged.*restore the log or its archive/);
     node.host.abandon();
   });
 

@@ -9,7 +9,7 @@ import type { Waiting } from '../command/mailbox.ts';
 import type { Request } from '../command/request.ts';
 import type { ActorEvent } from '../decider.ts';
 import { type AnyActorKind, defaultActorLimits } from '../define-actor.ts';
-import type { SlotWriter } from '../log/event-log.ts';
+import { LogDamagedError, type SlotWriter } from '../log/event-log.ts';
 import { Agenda } from './agenda.ts';
 import type { AlarmWake } from './alarm-wake.ts';
 
@@ -292,10 +292,11 @@ export class OwnedSlot implements SlotContext {
   #park(stream: StreamId, code: ErrorCode, error: unknown): void {
     const instance = this.node.random.token(6);
     this.node.report(instance, stream, error);
-    this.#parked.set(streamKey(stream), {
-      code,
-      message: `this ${stream.kind} cannot be read by this release and is parked, reported as ${instance}: update or repair, then restart`,
-    });
+    const cause =
+      error instanceof LogDamagedError
+        ? `the log of this ${stream.kind} is damaged, so it is parked, reported as ${instance}: restore the log or its archive, then restart`
+        : `this ${stream.kind} cannot be read by this release and is parked, reported as ${instance}: update or repair, then restart`;
+    this.#parked.set(streamKey(stream), { code, message: cause });
   }
 
   #failTaking(code: ErrorCode, message: string): void {
