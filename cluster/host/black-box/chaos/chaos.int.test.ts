@@ -5,12 +5,12 @@ import { drawOptions } from './options.ts';
 import type { FaultName } from './plan.ts';
 
 /** What takes little time to be over: the others are for `npm run chaos`. */
-const brief: readonly FaultName[] = ['kill node', 'kill gateway', 'kill log', 'stop log', 'one-way cut', 'break off'];
+const brief: readonly FaultName[] = ['kill node', 'stop gateway', 'kill log', 'stop log', 'one-way cut', 'break off'];
 const seconds = 12;
-const seed = 3;
+const seed = 6;
 
 describe('a cluster of real processes under chaos', function () {
-  this.timeout(90_000);
+  this.timeout(240_000);
 
   it('loses, doubles and omits nothing while several things break at once, and answers everybody afterwards', async function () {
     requireServer(this, 'postgres');

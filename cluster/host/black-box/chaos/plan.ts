@@ -103,9 +103,11 @@ const lastMs = 1_000;
 export function drawPlan(chance: Seeded, parts: PlanParts): Fault[] {
   const faults: Fault[] = [];
   const firsts = chance.shuffled(parts.kinds);
-  for (let atMs = calmMs; atMs < parts.safetyMs - lastMs && parts.kinds.length > 0; ) {
+  // The whole cluster is restarted once a kind: little else would happen otherwise.
+  const again = parts.kinds.filter((name) => name !== 'restart all' && name !== 'kill all');
+  for (let atMs = calmMs; atMs < parts.safetyMs - lastMs && firsts.length + again.length > 0; ) {
     // Each kind once before any comes again.
-    const name = firsts.pop() ?? chance.pick(parts.kinds);
+    const name = firsts.pop() ?? chance.pick(again);
     faults.push({ name, atMs: Math.round(atMs), act: drawAct(chance, name, parts) });
     atMs += Math.min(chance.wait(parts.faultEveryMs), parts.faultEveryMs * 3);
   }
