@@ -3,7 +3,7 @@ import { parseDefinition } from '../../actors/hunt/definition.ts';
 import type { AnyActorKind } from '../../runtime/define-actor.ts';
 import type { EmbeddedLogServer } from '../../runtime/log/embedded/server.ts';
 import { actorKinds } from '../host/actor-kinds.ts';
-import { Durability } from './durability.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { type RunningGateway, runGateway } from './gateway-role.ts';
 import type { History } from './history.ts';
 import { type LogMachine, runLog } from './log-role.ts';
@@ -19,6 +19,10 @@ import { SimProcess } from './sim-process.ts';
 import { SimStores } from './sim-store.ts';
 import { Supervised } from './supervised.ts';
 
+/** Some twenty rows, and of them what may be dirty, as much as in production: commands wait for saves, and find room after. */
+const pageCacheBytesMax = 14_000;
+const dirtyPageBytesMax = 10_000;
+
 export interface OwnFault {
   readonly what: string;
   readonly error: unknown;
@@ -31,7 +35,7 @@ export class SimCluster {
   readonly nodes: readonly Supervised<RunningNode>[];
   readonly gateways: readonly Supervised<RunningGateway>[];
   readonly sights = new Sights();
-  readonly durability: Durability;
+  readonly diskWatch: DiskWatch;
   /** Faults of ours that a process reported: none may be. */
   readonly ownFaults: OwnFault[] = [];
 
@@ -48,10 +52,10 @@ export class SimCluster {
       stores: new SimStores(chance.fork('stores')),
       rebooted: false,
     };
-    this.durability = new Durability(() => schedule.now);
-    this.machine.disk.onWritten = (bytes, isDurable) => {
+    this.diskWatch = new DiskWatch(() => schedule.now);
+    this.machine.disk.onWritten = (bytes, isDurable, isCertain) => {
       // A log that was told not to sync promises to outlive its process only.
-      if (isDurable || options.log.sync === 'process') this.durability.written(bytes);
+      if (isDurable || options.log.sync === 'process') this.diskWatch.written(bytes, isCertain);
     };
     this.log = this.#supervised('log', (process) =>
       runLog(process, this.network, this.machine, options.log, {
@@ -106,7 +110,8 @@ export class SimCluster {
         manners: {
           kinds: kindsFor(options),
           limits: options.runtime,
-          pageCacheBytesMax: 1,
+          pageCacheBytesMax,
+          dirtyPageBytesMax,
           residentPagesMin: options.residentPagesMin,
           pageApartMs: options.pageApartMs,
         },

@@ -40,7 +40,7 @@ export class Nemesis {
     readonly devices: () => readonly Device[],
   ) {
     this.#network = new NetworkHarm(cluster, chance, (medianMs, undo) => this.#for(medianMs, undo));
-    const { faultEveryMs, faults } = cluster.options;
+    const { faultEveryMs, faults, faultsFromMs } = cluster.options;
     if (faultEveryMs === 0 || faults.length === 0) return;
     const strike = (): void => {
       if (this.#mood !== 'by plan') return;
@@ -48,7 +48,7 @@ export class Nemesis {
       this.#strike(chance.pick(owed.length > 0 && chance.chance(owedShare) ? owed : faults));
       cluster.schedule.after(chance.wait(faultEveryMs * usPerMs), 'nemesis', strike);
     };
-    cluster.schedule.after(chance.wait(1_500 * usPerMs), 'nemesis', strike);
+    cluster.schedule.after(faultsFromMs * usPerMs + chance.wait(1_500 * usPerMs), 'nemesis', strike);
   }
 
   /** Kinds that must happen in this run and did not yet. */

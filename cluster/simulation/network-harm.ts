@@ -51,11 +51,11 @@ export class NetworkHarm {
       chance.pick(gateways).name,
       ...chance
         .shuffled(nodes)
-        .slice(0, chance.within(1, nodes.length))
+        .slice(0, chance.within(1, Math.ceil(nodes.length / 2)))
         .map(({ name }) => name),
     ];
     const there = all.map(({ name }) => name).filter((name) => !here.includes(name));
-    return `${here.join(' ')}${this.#apart(here, there, 4_000)}`;
+    return `${here.join(' ')}${this.#apart(here, there, 6_000)}`;
   }
 
   /** Mostly between those that have the most to lose. */

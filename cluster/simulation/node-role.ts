@@ -26,6 +26,7 @@ export interface NodeManners {
   readonly kinds: readonly AnyActorKind[];
   readonly limits: Partial<RuntimeLimits>;
   readonly pageCacheBytesMax: number;
+  readonly dirtyPageBytesMax: number;
   readonly residentPagesMin: number;
   /** Pages of one save are stored one by one, so long apart, as page stores may: a crash in between leaves a prefix. */
   readonly pageApartMs: number | undefined;
@@ -110,6 +111,7 @@ export class RunningNode {
       random,
       limits: manners.limits,
       pageCacheBytesMax: manners.pageCacheBytesMax,
+      dirtyPageBytesMax: manners.dirtyPageBytesMax,
       residentPagesMin: manners.residentPagesMin,
       metrics,
       report: (instance, stream, error) => {

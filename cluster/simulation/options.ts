@@ -40,6 +40,8 @@ export interface SimOptions {
   readonly hunts: number;
   readonly playersPerHunt: number;
   readonly safetyMs: number;
+  /** No fault before: nodes that are young accuse nobody, so that without some peace nobody is ever removed and fenced. */
+  readonly faultsFromMs: number;
   /** Whatever is asked in the liveness phase must be answered within. */
   readonly livenessMs: number;
   readonly playerPaceMs: number;
@@ -80,6 +82,9 @@ export interface SimOptions {
 /** All together they do not ask for more than so much: another seed tells more than more of the same. */
 const msPerPlayer = 10;
 
+/** Longer than an accuser's youth (cluster/limits.ts). */
+const peaceMs = 10_500;
+
 export function drawOptions(seed: number): SimOptions {
   const chance = new Seeded(seed, 'options');
   const isCalm = chance.chance(0.03);
@@ -88,16 +93,20 @@ export function drawOptions(seed: number): SimOptions {
   const nodes = chance.pick([1, 2, 3, 3, 4]);
   const hunts = chance.within(1, 4);
   const playersPerHunt = isCrowd ? 16 : chance.within(2, 6);
-  const pace = isCrowd ? 700 : chance.pick([80, 200, 400]);
+  const faultsFromMs = chance.chance(0.25) ? peaceMs : 0;
+  const pace = isCrowd ? 700 : faultsFromMs > 0 ? 500 : chance.pick([80, 200, 400]);
   // A handful of kinds of fault a run: all together they only ever show the first.
-  const faults = chance.shuffled(faultNames).slice(0, chance.within(2, 8));
+  const drawn = chance.shuffled(faultNames).slice(0, chance.within(2, 8));
+  const faults =
+    faultsFromMs === 0 ? drawn : [...new Set([chance.pick(['island', 'stop node'] as const), ...drawn.slice(0, 3)])];
   return {
     seed,
     nodes,
     gateways: chance.pick([1, 2, 2, 3]),
     hunts,
     playersPerHunt,
-    safetyMs: chance.within(8_000, 14_000),
+    safetyMs: faultsFromMs + chance.within(8_000, 14_000),
+    faultsFromMs,
     livenessMs: 25_000,
     playerPaceMs: Math.max(pace, hunts * playersPerHunt * msPerPlayer),
     designerPaceMs: chance.pick([120, 300, 900]),

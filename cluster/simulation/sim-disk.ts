@@ -82,8 +82,8 @@ export class SimDisk {
   readonly #inFlight = new Set<Writing>();
   #fullShare = 0;
   #slowness = 1;
-  /** Called with what has come into a file, and again when it is surely (or perhaps) durable. */
-  onWritten: ((bytes: Buffer, isDurable: boolean) => void) | undefined;
+  /** Called with what has come into a file, and again when it is durable. Not certain: a part of it may be missing. */
+  onWritten: ((bytes: Buffer, isDurable: boolean, isCertain: boolean) => void) | undefined;
   readonly counts = { writes: 0, torn: 0, stalls: 0, refused: 0, powerLosses: 0 };
 
   constructor(
@@ -135,7 +135,7 @@ export class SimDisk {
     }
     this.#inFlight.clear();
     for (const inode of new Set(this.#names.values()))
-      for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true);
+      for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true, false);
     // Of what was done in folders since the last sync, a part may have reached the platter, in order.
     const names = new Map(this.#durableNames);
     if (this.chance.chance(0.5)) for (const [path, inode] of this.#names) names.set(path, inode);
@@ -182,7 +182,7 @@ export class SimDisk {
         this.#do(process, 0.1, () => Math.max(0, inode.seen.copy(into, 0, offset, offset + into.length))),
       sync: () =>
         this.#do(process, 1, () => {
-          for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true);
+          for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true, false);
           inode.sync();
         }),
       close: () => this.#do(process, 0.05, () => undefined),
@@ -197,16 +197,16 @@ export class SimDisk {
       this.#inFlight.delete(writing);
       if (this.#fullShare > 0 && this.chance.chance(this.#fullShare)) {
         this.counts.refused++;
-        this.#put(inode, offset, bytes.subarray(0, this.chance.int(bytes.length + 1)), syncs);
+        this.#put({ inode, offset, bytes: bytes.subarray(0, this.chance.int(bytes.length + 1)), syncs }, false);
         throw Object.assign(new Error('no space is left on the device'), { code: 'ENOSPC' });
       }
-      this.#put(inode, offset, bytes, syncs);
+      this.#put(writing, true);
     });
   }
 
-  #put(inode: Inode, offset: number, bytes: Buffer, syncs: boolean): void {
+  #put({ inode, offset, bytes, syncs }: Writing, isCertain: boolean): void {
     inode.write(offset, bytes, syncs);
-    this.onWritten?.(bytes, syncs);
+    this.onWritten?.(bytes, syncs, isCertain);
   }
 
   /** Killed: what was on its way to the disk is done, not done, or cut short. */
@@ -216,7 +216,7 @@ export class SimDisk {
       if (fate === 0) continue;
       const length = fate === 1 ? bytes.length : this.chance.int(bytes.length + 1);
       if (length < bytes.length) this.counts.torn++;
-      this.#put(inode, offset, bytes.subarray(0, length), syncs);
+      this.#put({ inode, offset, bytes: bytes.subarray(0, length), syncs }, false);
     }
     this.#inFlight.clear();
   }

@@ -86,7 +86,7 @@ function tell(run: RunReport): void {
   for (const line of run.tail.slice(-20)) say(`    ${line}`);
   say(summary(run));
   for (const fault of run.faults.slice(0, 8)) say(`  ${fault.slice(0, 700)}`);
-  say(`  again: npm run sim -- --seed ${run.seed}`);
+  say(`  again: npm run sim -- --seed ${run.seed}; with every test: put it into cluster/simulation/failed-seeds.ts`);
 }
 
 const summary = ({ seed, ok, hash, simulatedMs, realMs, events, commands, acked, deaths }: RunReport): string =>

@@ -13,7 +13,7 @@ import { checkAlarms, checkRules } from './checkers/rule-checker.ts';
 import { liveActor, storedPages } from './checkers/state-checker.ts';
 import { checkStream } from './checkers/stream-checker.ts';
 import type { SimCluster } from './cluster.ts';
-import type { Durability } from './durability.ts';
+import type { DiskWatch } from './disk-watch.ts';
 import type { Evidence, HuntEvidence } from './evidence.ts';
 import type { History, HuntMade } from './history.ts';
 import { worldBeganAt } from './sim-process.ts';
@@ -33,16 +33,16 @@ export function judgeRun(
   history: History,
   evidence: Evidence,
   /** Whose memory and disk can be looked into: nobody's, where processes are real. */
-  cluster: Pick<SimCluster, 'nodes'> & Partial<Pick<SimCluster, 'durability'>>,
+  cluster: Pick<SimCluster, 'nodes'> & Partial<Pick<SimCluster, 'diskWatch'>>,
   { nowMs, isLossy, areClocksSound, beganAt = worldBeganAt }: Circumstances,
 ): string[] {
-  const faults = checkLog(evidence);
+  const faults = [...checkLog(evidence), ...(isLossy ? [] : (cluster.diskWatch?.faults ?? []))];
   for (const made of history.hunts) {
     const found = evidence.hunts.get(made.hunt);
     if (found !== undefined) {
       faults.push(...judgeStates(made, found, cluster, nowMs, isLossy ? [] : history.seen));
       if (!isLossy)
-        faults.push(...judgeClients(history, made, found, cluster.durability, areClocksSound ? beganAt : undefined));
+        faults.push(...judgeClients(history, made, found, cluster.diskWatch, areClocksSound ? beganAt : undefined));
     } else if (!isLossy) faults.push(`hunt ${made.hunt} was created, and the log has nothing of it`);
   }
   return faults;
@@ -56,7 +56,7 @@ function judgeClients(
   history: History,
   { hunt, rules }: HuntMade,
   found: HuntEvidence,
-  durability: Durability | undefined,
+  diskWatch: DiskWatch | undefined,
   /** Undefined: a clock was set. */
   clocksBeganAt: number | undefined,
 ): string[] {
@@ -66,7 +66,7 @@ function judgeClients(
   const each = tellings(commands, steered, seen);
   const told = new Told(each);
   return [
-    ...(durability === undefined ? [] : checkDurability(hunt, [...each, ...ofHunt(history.shown, hunt)], durability)),
+    ...(diskWatch === undefined ? [] : checkDurability(hunt, [...each, ...ofHunt(history.shown, hunt)], diskWatch)),
     ...checkEffects(found, commands, ofHunt(history.conflicts, hunt), ofHunt(history.outdated, hunt), steered),
     ...checkRecency(hunt, seen, told),
     // A clock that was set may have made it true for a moment that nobody can know of.

@@ -1,5 +1,5 @@
 /** Nothing is told before it is durable (I1): by when each version had reached the disk, and when somebody was told of it. */
-import type { Durability } from '../durability.ts';
+import type { DiskWatch } from '../disk-watch.ts';
 
 export interface Telling {
   /** Simulated microseconds. */
@@ -9,14 +9,14 @@ export interface Telling {
 
 const toldMax = 3;
 
-export function checkDurability(hunt: number, told: readonly Telling[], durability: Durability): string[] {
+export function checkDurability(hunt: number, told: readonly Telling[], diskWatch: DiskWatch): string[] {
   const isEarly = ({ at, version }: Telling): boolean =>
-    version > 0 && (durability.since(hunt, version) ?? Number.POSITIVE_INFINITY) > at;
+    version > 0 && (diskWatch.since(hunt, version) ?? Number.POSITIVE_INFINITY) > at;
   return told
     .filter(isEarly)
     .slice(0, toldMax)
     .map(({ at, version }) => {
-      const since = durability.since(hunt, version);
+      const since = diskWatch.since(hunt, version);
       return `hunt ${hunt}: somebody was told of version ${version} at ${ms(at)}; it was on disk ${since === undefined ? 'at no time' : `at ${ms(since)}`}`;
     });
 }
