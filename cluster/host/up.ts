@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import { systemRandom } from '../../runtime/kernel/random.ts';
 import { systemTimers } from '../../runtime/kernel/timer.ts';
+import { isDiskTrouble } from '../../runtime/log/embedded/disk.ts';
 import { planChildren } from './child-plans.ts';
 import { readClusterFile } from './cluster-file.ts';
 import { type Config, ConfigError, exitUsage } from './config.ts';
@@ -54,6 +55,10 @@ export async function runUp(config: Config, options: UpOptions): Promise<number>
     return await supervise(new Supervisor(config, plans, (before?.generation ?? 0) + 1, ports), config, say);
   } catch (error) {
     lock?.release();
+    if (isDiskTrouble(error)) {
+      say(`${config.dataDir} cannot be written (${(error as Error).message}): free space on its disk, and start again`);
+      return 1;
+    }
     if (!(error instanceof ConfigError)) throw error;
     for (const fault of error.faults) say(`INVALID: ${fault}`);
     return exitUsage;
