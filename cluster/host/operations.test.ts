@@ -47,7 +47,8 @@ describe('OPERATIONS.md', () => {
 
   it('names no metric that nothing measures', () => {
     const source = ['runtime', 'gateway', 'cluster', 'projections'].map(sourceOf).join('\n');
-    for (const [name] of text.matchAll(/\bhunt_[a-z_]*[a-z]\b/g)) assert.match(source, new RegExp(`\\b${name}\\b`), name);
+    for (const [name] of text.matchAll(/\bhunt_[a-z_]*[a-z]\b/g))
+      assert.match(source, new RegExp(`\\b${name}\\b`), name);
   });
 
   describe('by symptom', () => {

@@ -9,6 +9,7 @@ import { Device } from './device.ts';
 import type { Footing } from './footing.ts';
 import type { Commanded, Conflicting, History } from './history.ts';
 import { drawAction, type SimHunt } from './hunts.ts';
+import { retryWaitMs } from './retry-wait.ts';
 import type { Seeded } from './seeded.ts';
 
 export interface PlayerParts {
@@ -38,9 +39,6 @@ interface Open {
 
 const seqWindow = 16;
 const resendAfterMs = 5_000;
-const retryDefaultMs = 200;
-/** The wait doubles up to this many times: who asks again at once only asks more often. */
-const retryDoublingsMax = 3;
 
 export class SimPlayer {
   readonly #open = new Map<number, Open>();
@@ -249,8 +247,7 @@ export class SimPlayer {
         history.note(this.name, `gives ${reply.seq} up`);
         return;
       }
-      const doubled = 2 ** Math.min(open.refusals++, retryDoublingsMax);
-      const wait = (reply.retry_ms ?? retryDefaultMs) * doubled * (1 + chance.next() / 2);
+      const wait = retryWaitMs(reply.retry_ms, open.refusals++, chance.next());
       open.cancel = footing.timers.after(wait, () => this.#send(open));
       return;
     }

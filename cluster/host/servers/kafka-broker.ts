@@ -65,7 +65,12 @@ async function startBrokers(options: KafkaOptions, jvm: readonly string[]): Prom
   const clusterId = drawn.toString('base64url');
   const places: Place[] = [];
   for (let id = 1; id <= count; id++) {
-    places.push({ id, client: options.port ?? (await freePort()), peers: await freePort(), folder: serverFolder(`kafka-${id}`) });
+    places.push({
+      id,
+      client: options.port ?? (await freePort()),
+      peers: await freePort(),
+      folder: serverFolder(`kafka-${id}`),
+    });
   }
   const nodes = await Promise.all(
     places.map(async (place) => {
