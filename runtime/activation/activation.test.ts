@@ -91,6 +91,26 @@ describe('an activation whose append is refused', () => {
     });
     node.host.abandon();
   });
+
+  it('answers NOT_OWNER to all whose appends were fenced in one go, whichever actor of the slot hears of it first', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    const other = { kind: 'counter', id: counterId + 256 };
+    await node.host.ask(other, 'create', {});
+    world.log.hold('requests');
+    node.send('ada', 1, { type: 'add', n: 1 }, other.id);
+    node.send('bob', 1, { type: 'add', n: 1 });
+    await until('the appends', () => world.log.heldAppends === 2);
+    await world.log.take(counterSlot, 2);
+    world.log.release();
+    await until('the answers', () => node.replies.length === 2);
+    assert.deepEqual(
+      node.replies.map((reply) => reply.nack?.code),
+      ['NOT_OWNER', 'NOT_OWNER'],
+    );
+    await until('the loss of the slot', () => !node.host.owns(counterSlot));
+    node.host.abandon();
+  });
 });
 
 describe('an append of unknown outcome', () => {
@@ -169,6 +189,70 @@ describe('an append of unknown outcome', () => {
     node.send('ada', 1, { type: 'add', n: 1 });
     await world.time.advance(1_500);
     assert.equal(node.replies[1]?.ack?.duplicate, true);
+    node.host.abandon();
+  });
+
+  it('is surely not done when another’s record stands in its place', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    const rival = await world.log.take(counterSlot, 1);
+    world.log.faults = { append: () => 'lose_request', read: () => true };
+    node.send('ada', 1, { type: 'add', n: 1 });
+    await settle();
+    world.log.faults = {};
+    const [created] = eventsIn(world);
+    const foreign = encodeRecord([Buffer.from(JSON.stringify({ ...created, version: 2, n: 50 }))], 1, 'n9@9');
+    assert.equal((await rival.append(counterStream, 1 as Version, 1, foreign)).kind, 'appended');
+    await world.time.advance(200);
+    assert.deepEqual(
+      node.replies.map((reply) => reply.nack?.code),
+      ['NOT_OWNER'],
+    );
+    node.host.abandon();
+  });
+
+  it('is told as unknown when the log is found to have gone on before the outcome comes', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    await world.time.advance(2_000);
+    world.log.faults.read = () => true;
+    // Nothing was heard for long, so that this answer waits for a proof, and the log does not answer.
+    node.send('bob', 1, { type: 'refuse' });
+    await settle();
+    world.log.hold('replies');
+    node.send('ada', 1, { type: 'add', n: 1 });
+    await until('the append', () => world.log.heldAppends === 1);
+    world.log.faults = {};
+    const rival = await world.log.take(counterSlot, 2);
+    const foreign = encodeRecord([Buffer.from(JSON.stringify({ ...eventsIn(world)[1], version: 3 }))], 2, 'n9@9');
+    void rival.append(counterStream, 2 as Version, 1, foreign);
+    await world.time.advance(200);
+    assert.deepEqual(Object.fromEntries(node.replies.map((reply) => [reply.player, reply.nack?.code])), {
+      ada: 'UNAVAILABLE',
+      bob: 'NOT_OWNER',
+    });
+    node.host.abandon();
+  });
+
+  it('is told as unknown when another actor of the slot is fenced before the outcome comes', async () => {
+    const world = newWorld();
+    const node = await newOwner(world);
+    const other = { kind: 'counter', id: counterId + 256 };
+    await node.host.ask(other, 'create', {});
+    world.log.hold('replies');
+    node.send('ada', 1, { type: 'add', n: 1 }, other.id);
+    await until('the append', () => world.log.heldAppends === 1);
+    world.log.hold('requests');
+    node.send('bob', 1, { type: 'add', n: 1 });
+    await until('the append behind it', () => world.log.heldAppends === 2);
+    await world.log.take(counterSlot, 2);
+    world.log.step();
+    await until('the answers', () => node.replies.length === 2);
+    assert.deepEqual(Object.fromEntries(node.replies.map((reply) => [reply.player, reply.nack?.code])), {
+      ada: 'UNAVAILABLE',
+      bob: 'NOT_OWNER',
+    });
+    assert.deepEqual([eventsIn(world, other).length, eventsIn(world).length], [2, 1]);
     node.host.abandon();
   });
 });

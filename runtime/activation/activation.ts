@@ -296,11 +296,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
     const { carry, code } = endings[reason];
     const words = explained(reason, error);
     this.pages.giveUp();
-    // A surely refused append takes those behind it along, for each expects the version before. Only after a conflict a
-    // rival's record may stand just where the next one expected ours (fencing forbids that, but need not be relied on here).
-    const isSurelyUndone =
-      reason === 'fenced' || reason === 'refused' || (reason === 'conflict' && this.flights.size === 1);
-    const isDoubtful = this.flights.size > 0 && !isSurelyUndone;
+    const isDoubtful = this.flights.size > 0 && !this.flights.areSurelyUndone;
     const left = this.mailbox.empty();
     for (const request of left) this.node.waiting.remove(request.bytes);
     // Reads go on while a log is full: what they observed is gone, and they have changed nothing.
@@ -404,7 +400,8 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
     }
     if (outcome.kind === 'fenced') {
       this.end('fenced');
-      this.slot.fenced(outcome.epoch);
+      // The slot ends its other activations: first they hear what the same answer of the log says of their appends.
+      this.node.timers.soon(() => this.slot.fenced(outcome.epoch));
       return;
     }
     this.node.refused(outcome.reason, outcome.message);
@@ -425,7 +422,11 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
       this.#step({ step: 'certain' });
       this.#settle();
       this.node.ready(this);
-    } else this.end(doubt.rest);
+      return;
+    }
+    const { first } = this.flights;
+    if (first !== undefined && doubt.rest === 'conflict') first.outcome = { kind: 'conflict', head: doubt.head };
+    this.end(doubt.rest);
   }
 
   /** Asks the log whether this is still the last word, before what appended nothing may be answered. */

@@ -10,6 +10,8 @@ export interface Doubt {
   readonly committed: number;
   /** Of the others: none are left; another's record stands in their place, so they never happened; or nobody knows yet. */
   readonly rest: 'none' | 'conflict' | 'ambiguous';
+  /** The stream's last version, as the log said; 0: it said nothing. */
+  readonly head: Version;
   readonly askedAt: number;
 }
 
@@ -27,20 +29,23 @@ export async function resolveDoubt(
     const askedAt = clock.monotonic();
     try {
       const records: LogRecord[] = [];
+      let head = 0 as Version;
       for (let from: Version | undefined = first as Version; from !== undefined; ) {
         const page = await log.read(stream, from);
         records.push(...page.records);
         from = page.next;
+        head = page.head;
       }
-      return { ...compare(flights, records), askedAt };
+      return { ...compare(flights, records), head, askedAt };
     } catch {
-      if (isOver() || clock.monotonic() - began > limits.doubtMs) return { committed: 0, rest: 'ambiguous', askedAt };
+      if (isOver() || clock.monotonic() - began > limits.doubtMs)
+        return { committed: 0, rest: 'ambiguous', head: 0 as Version, askedAt };
       await pause(node, wait);
     }
   }
 }
 
-function compare(flights: readonly HeldRecord[], records: readonly LogRecord[]): Omit<Doubt, 'askedAt'> {
+function compare(flights: readonly HeldRecord[], records: readonly LogRecord[]): Pick<Doubt, 'committed' | 'rest'> {
   for (const [i, flight] of flights.entries()) {
     const record = records[i];
     if (record === undefined) return { committed: i, rest: 'ambiguous' };

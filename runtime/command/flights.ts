@@ -37,6 +37,17 @@ export class Flights {
     return this.#flights.every((flight) => flight.outcome !== undefined);
   }
 
+  /**
+   * The log said of the oldest that it did not happen, and those behind it cannot have happened either: each expects the
+   * version before it. Only after a conflict a rival's record may stand just where the next one expected ours (fencing
+   * forbids that, but need not be relied on here). What the end of an activation is called says nothing of this: it may end
+   * for what it heard elsewhere, while the log has its append already.
+   */
+  get areSurelyUndone(): boolean {
+    const said = this.first?.outcome?.kind;
+    return said === 'fenced' || said === 'refused' || (said === 'conflict' && this.size === 1);
+  }
+
   add(flight: Flight): void {
     this.#flights.push(flight);
     this.#bytes += flight.bytes.byteLength;
