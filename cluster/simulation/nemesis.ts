@@ -18,6 +18,8 @@ const owedShare = 0.6;
 const perhaps: ReadonlySet<FaultName> = new Set(['roll back', 'hopping clients']);
 /** Between two tries once everything else has rested. */
 const hurryUs = 200 * usPerMs;
+/** What is owed may need somebody who is cut off: after so long everything is made whole first. */
+const healAfterUs = 4_000 * usPerMs;
 
 export class Nemesis {
   readonly fired = new Map<FaultName, number>();
@@ -60,13 +62,16 @@ export class Nemesis {
   /** Only what is owed happens from now on, and soon. */
   hurry(): void {
     this.#mood = 'what is owed';
+    const { schedule } = this.cluster;
+    const healAt = schedule.now + healAfterUs;
     const strike = (): void => {
       const { owed } = this;
       if (this.#mood !== 'what is owed' || owed.length === 0) return;
+      if (schedule.now > healAt) for (const undo of [...this.#broken]) undo();
       this.#strike(this.chance.pick(owed));
-      this.cluster.schedule.after(this.chance.wait(hurryUs), 'nemesis', strike);
+      schedule.after(this.chance.wait(hurryUs), 'nemesis', strike);
     };
-    this.cluster.schedule.after(0, 'nemesis', strike);
+    schedule.after(0, 'nemesis', strike);
   }
 
   /** Everything is made whole; nothing is broken any more. */
