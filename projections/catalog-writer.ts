@@ -117,19 +117,25 @@ export class CatalogWriter {
     if (this.isSettled && sweep === undefined) return;
     if (this.#connection?.isOpen !== true) this.#connection = await this.#parts.primary.connect();
     const connection = this.#connection;
-    while (this.#waiting.size > 0) {
-      const rows = [...this.#waiting.values()].slice(0, statementRowsMax);
-      await connection.run(writeCatalog(rows));
-      for (const row of rows) if (this.#waiting.get(row.huntId) === row) this.#waiting.delete(row.huntId);
-    }
+    await this.#writeWaiting(connection);
     for (const audited of this.#toCompare.values()) {
       await auditCatalog(connection, audited);
       if (this.#toCompare.get(audited.slot) === audited) this.#toCompare.delete(audited.slot);
       if (this.#isStopping) return;
+      // After a start all slots are compared, which takes seconds or more: who changes a hunt meanwhile does not wait for the last one.
+      await this.#writeWaiting(connection);
     }
     if (sweep !== undefined) {
       const mended = await auditCatalog(connection, sweep);
       if (mended > 0) this.#parts.journal.warn({ slot: sweep.slot, mended }, 'the list of hunts had fallen behind');
+    }
+  }
+
+  async #writeWaiting(connection: Connection): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const rows = [...this.#waiting.values()].slice(0, statementRowsMax);
+      await connection.run(writeCatalog(rows));
+      for (const row of rows) if (this.#waiting.get(row.huntId) === row) this.#waiting.delete(row.huntId);
     }
   }
 }
