@@ -7,4 +7,8 @@ export const failedSeeds: readonly { readonly seed: number; readonly was: string
     seed: 41,
     was: 'a page was driven out again before the command that it was fetched for had its turn, round and round',
   },
+  {
+    seed: 71763,
+    was: 'what waited for room among the dirty pages was refused until the next sweep, and so was nearly everything',
+  },
 ];

@@ -146,6 +146,7 @@ export class Activation<H, M, A, E extends ActorEvent> implements SavedActor<H, 
       return;
     }
     if (cache.tooDirty && request.kind !== 'read') {
+      this.node.relieve();
       request.fail('BUSY', 'too much waits to be written to the page store: send it again');
       return;
     }

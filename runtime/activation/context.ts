@@ -28,6 +28,8 @@ export interface NodeContext {
   readonly waiting: WaitingBudget;
   /** Runs the activation's next turn once the present batch of input was read. */
   ready(runnable: Runnable): void;
+  /** Somebody was refused because too many pages are dirty: they are written now, and not only at the next sweep. */
+  relieve(): void;
   /** A fault of ours: to the log of the process, under the instance that the caller was told. */
   report(instance: string, stream: StreamId, error: unknown): void;
   /** The log surely did not take an append, and says why. */

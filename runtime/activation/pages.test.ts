@@ -211,6 +211,32 @@ describe('pages of members', () => {
     node.host.abandon();
   });
 
+  it('that wait to be written are written as soon as somebody is refused for them', async () => {
+    const world = newWorld();
+    const node = await newOwner(world, { dirtyPageBytesMax: 1 });
+    const began = world.time.mono;
+    for (let seq = 1; seq <= 8; seq++) {
+      while ((await node.act('ada', seq, { type: 'add', n: 1 })).ack === undefined) {
+        await world.time.advance(100);
+        assert.ok(world.time.mono - began < 1_000, `BUSY still after ${world.time.mono - began} ms, at seq ${seq}`);
+      }
+    }
+    node.host.abandon();
+  });
+
+  it('are not written again and again to a store that refuses, whoever asks', async () => {
+    const world = newWorld();
+    const node = await newOwner(world, { dirtyPageBytesMax: 1 });
+    world.pages.isDown = true;
+    const before = world.pages.calls.save;
+    for (let i = 0; i < 18; i++) {
+      assert.equal((await node.act('ada', 1, { type: 'add', n: 1 })).nack?.code, 'BUSY');
+      await world.time.advance(50);
+    }
+    assert.ok(world.pages.calls.save - before <= 1, `${world.pages.calls.save - before} tries to store in 900 ms`);
+    node.host.abandon();
+  });
+
   it('give a walk over all members one version, while members change under it', async () => {
     const world = newWorld();
     const node = await newOwner(world, { ...smallPages, pageCacheBytesMax: 1 });

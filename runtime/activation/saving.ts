@@ -71,14 +71,20 @@ export class Saving<H, M, A, E extends ActorEvent> implements Saveable<H, M, A, 
   }
   /** Much is in the log alone, or for long. */
   get isDue(): boolean {
-    if (!this.actor.isSaveable || this.isRunning || this.dirtySince === 0) return false;
+    if (!this.isPossible) return false;
     const { limits, clock } = this.node;
-    if (clock.monotonic() < this.#notBefore) return false;
     const tailMax = Math.max(
       limits.tailEventsMax,
       Math.min(this.state.members.pageCount * tailEventsPerPage, limits.tailEventsMax * tailFactorMax),
     );
     return this.tailEvents > tailMax || clock.monotonic() - this.dirtySince > limits.dirtyMs * this.#spread;
+  }
+
+  /** Something is in the log alone, and the store has neither a save under way nor refused one of late. */
+  get isPossible(): boolean {
+    return (
+      this.dirtySince > 0 && this.actor.isSaveable && !this.isRunning && this.node.clock.monotonic() >= this.#notBefore
+    );
   }
 
   /** Writes pages behind, at most once at a time. True: the store holds all that was durable when it began. */

@@ -23,11 +23,13 @@ import { type Metrics, noMetrics } from '../metrics.ts';
 import { type AlarmWake, EmbeddedAlarmWake } from './alarm-wake.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { type AnyActivation, type AnyRequest, OwnedSlot, type SlotLoad } from './slot.ts';
-import { sweep } from './sweep.ts';
+import { relieve, sweep } from './sweep.ts';
 
 /** Between two tries to read the view again after this process was stopped. */
 const rereadMsMin = 50;
 const rereadMsMax = 1_000;
+/** However many are refused, all activations are looked through for dirty pages only so often. */
+const relieveEveryMs = 50;
 
 export interface ActorHostOptions {
   /** "<node id>@<incarnation>": its key in version vectors. */
@@ -76,6 +78,7 @@ export class ActorHost {
   #isRunComing = false;
   #isSuspended = false;
   #isStopped = false;
+  #relievedAt = Number.NEGATIVE_INFINITY;
 
   constructor(readonly options: ActorHostOptions) {
     const { nodeKey, log, pages, clock, timers, random } = options;
@@ -96,6 +99,7 @@ export class ActorHost {
       longReadPermits: new Permits(limits.longReadsMax, limits.longReadsWaitingMax),
       waiting: new WaitingBudget(limits.waitingRequestsMax, limits.waitingBytesMax),
       ready: (runnable) => this.#addReady(runnable),
+      relieve: () => this.#relieve(),
       report: (instance, stream, error) => options.report?.(instance, stream, error),
       refused: (reason, message) => options.onRefused?.(reason, message),
     };
@@ -415,6 +419,13 @@ export class ActorHost {
       this.#isRunComing = false;
       this.runTurns();
     });
+  }
+
+  #relieve(): void {
+    const now = this.node.clock.monotonic();
+    if (now - this.#relievedAt < relieveEveryMs) return;
+    this.#relievedAt = now;
+    relieve(this.#slots.values());
   }
 
   #broke(runnable: Runnable, error: unknown): void {

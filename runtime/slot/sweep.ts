@@ -8,6 +8,12 @@ const emptyIdleMs = 1_000;
 const memoryShare = 0.1;
 const rearmSweeps = 60;
 
+/** Writes pages behind wherever that is possible: nothing that makes pages dirty is taken until they are fewer. */
+export function relieve(slots: Iterable<OwnedSlot>): void {
+  for (const slot of slots)
+    for (const activation of slot.activations()) if (activation.saving.isPossible) void activation.save();
+}
+
 const counters = new WeakMap<NodeContext, number>();
 
 /** The node's housekeeping, once a second: sleep for the idle, pages behind for the dirty, agendas behind, gauges. */
