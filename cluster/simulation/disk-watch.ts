@@ -1,15 +1,17 @@
 /**
  * The log's own disk, seen from outside: when each version of a hunt had reached it (I1), and that nothing is written for a slot
  * under an epoch that was fenced by then (I2). By what is written and nothing else: the log process is not asked. Owns these
- * times. Where a write was cut short, what may be there counts as there, and fences nobody: blame must be certain.
+ * times. Where a write was cut short, a record counts that the file holds whole all the same, for a start of the log finds it; but
+ * it fences nobody: blame must be certain.
  */
 
 import {
   at,
+  bodyChecks,
+  headerChecks,
   kindAt,
   recordBytes,
   recordHeaderBytes,
-  recordMark,
   recordType,
 } from '../../runtime/log/embedded/record.ts';
 import { sharedKinds } from '../../runtime/log/event-log.ts';
@@ -28,12 +30,12 @@ export class DiskWatch {
     return this.#since.get(hunt)?.get(version);
   }
 
-  /** Bytes that now are on disk: records one behind the other, or something else. */
+  /** Bytes that now are on disk: records one behind the other, or something else. Up to the first that does not check. */
   written(bytes: Buffer, isCertain: boolean): void {
     for (let offset = 0; offset + recordHeaderBytes <= bytes.length; ) {
-      if (bytes.readUInt32LE(offset) !== recordMark) return;
+      const position = bytes.readDoubleLE(offset + at.position);
+      if (!headerChecks(bytes, offset, position) || !bodyChecks(bytes, offset)) return;
       const end = offset + recordBytes(bytes.readUInt32LE(offset + at.bodyLength));
-      if (end > bytes.length) return;
       this.#record(bytes.subarray(offset, end), isCertain);
       offset = end;
     }

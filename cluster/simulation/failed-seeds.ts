@@ -11,4 +11,8 @@ export const failedSeeds: readonly { readonly seed: number; readonly was: string
     seed: 71763,
     was: 'what waited for room among the dirty pages was refused until the next sweep, and so was nearly everything',
   },
+  {
+    seed: 71751,
+    was: 'a write that a kill cut short within its padding was no record on disk for the watch, and one for the log',
+  },
 ];

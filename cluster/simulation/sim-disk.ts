@@ -20,6 +20,8 @@ const sectorBytes = 512;
 interface Change {
   readonly offset: number;
   readonly bytes: Buffer;
+  /** How many bytes it was to be: more than `bytes` where it was cut short. */
+  readonly length: number;
 }
 
 /** A file's bytes: as processes see them, as the platter has them, and what lies between. */
@@ -28,22 +30,28 @@ class Inode {
   durable: Buffer = Buffer.alloc(0);
   unsynced: Change[] = [];
 
-  write(offset: number, bytes: Buffer, syncs: boolean): void {
+  write(change: Change, syncs: boolean): void {
+    const { offset, bytes } = change;
     this.seen = patched(this.seen, offset, bytes);
     if (syncs) this.durable = patched(this.durable, offset, bytes);
-    else this.unsynced.push({ offset, bytes: Buffer.from(bytes) });
+    else this.unsynced.push({ ...change, bytes: Buffer.from(bytes) });
   }
 
-  sync(): void {
-    for (const { offset, bytes } of this.unsynced) this.durable = patched(this.durable, offset, bytes);
+  /** Returns what has become durable. */
+  sync(): Change[] {
+    const changes = this.unsynced;
+    for (const { offset, bytes } of changes) this.durable = patched(this.durable, offset, bytes);
     this.unsynced = [];
+    return changes;
   }
 
-  /** Of each unsynced write any sectors may have reached the platter. */
-  losePower(chance: Seeded): void {
-    for (const { offset, bytes } of this.unsynced) this.durable = partly(this.durable, offset, bytes, chance);
+  /** Of each unsynced write any sectors may have reached the platter. Returns these writes. */
+  losePower(chance: Seeded): Change[] {
+    const changes = this.unsynced;
+    for (const { offset, bytes } of changes) this.durable = partly(this.durable, offset, bytes, chance);
     this.unsynced = [];
     this.seen = Buffer.from(this.durable);
+    return changes;
   }
 }
 
@@ -68,10 +76,8 @@ function partly(into: Buffer, offset: number, bytes: Buffer, chance: Seeded): Bu
   return out;
 }
 
-interface Writing {
+interface Writing extends Change {
   readonly inode: Inode;
-  readonly offset: number;
-  readonly bytes: Buffer;
   readonly syncs: boolean;
 }
 
@@ -82,7 +88,10 @@ export class SimDisk {
   readonly #inFlight = new Set<Writing>();
   #fullShare = 0;
   #slowness = 1;
-  /** Called with what has come into a file, and again when it is durable. Not certain: a part of it may be missing. */
+  /**
+   * Called with what has come into a file, and again when it is durable. Not certain: the write may have been cut short, and this is
+   * what the file holds at its place. The bytes that did not get there may be what was there before, so that it is whole all the same.
+   */
   onWritten: ((bytes: Buffer, isDurable: boolean, isCertain: boolean) => void) | undefined;
   readonly counts = { writes: 0, torn: 0, stalls: 0, refused: 0, powerLosses: 0 };
 
@@ -129,19 +138,17 @@ export class SimDisk {
   /** The machine loses power: call before its processes die. */
   losePower(): void {
     this.counts.powerLosses++;
-    for (const { inode, offset, bytes } of this.#inFlight) {
-      inode.unsynced.push({ offset, bytes });
+    for (const { inode, offset, bytes, length } of this.#inFlight) {
+      inode.unsynced.push({ offset, bytes, length });
       this.counts.torn++;
     }
     this.#inFlight.clear();
-    for (const inode of new Set(this.#names.values()))
-      for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true, false);
     // Of what was done in folders since the last sync, a part may have reached the platter, in order.
     const names = new Map(this.#durableNames);
     if (this.chance.chance(0.5)) for (const [path, inode] of this.#names) names.set(path, inode);
     this.#names = names;
     this.#durableNames = new Map(names);
-    for (const inode of new Set(names.values())) inode.losePower(this.chance);
+    for (const inode of new Set(names.values())) this.#tellDurable(inode, inode.losePower(this.chance));
   }
 
   /** Flips bytes in the middle of a durable file, as rot does. */
@@ -177,46 +184,50 @@ export class SimDisk {
 
   #file(process: SimProcess, inode: Inode, syncs: boolean): DiskFile {
     return {
-      write: (bytes, offset) => this.#write(process, { inode, offset, bytes: Buffer.from(bytes), syncs }),
+      write: (bytes, offset) =>
+        this.#write(process, { inode, offset, bytes: Buffer.from(bytes), length: bytes.length, syncs }),
       read: (into, offset) =>
         this.#do(process, 0.1, () => Math.max(0, inode.seen.copy(into, 0, offset, offset + into.length))),
-      sync: () =>
-        this.#do(process, 1, () => {
-          for (const { bytes } of inode.unsynced) this.onWritten?.(bytes, true, false);
-          inode.sync();
-        }),
+      sync: () => this.#do(process, 1, () => this.#tellDurable(inode, inode.sync())),
       close: () => this.#do(process, 0.05, () => undefined),
     };
   }
 
   #write(process: SimProcess, writing: Writing): Promise<void> {
-    const { inode, offset, bytes, syncs } = writing;
+    const { bytes, syncs } = writing;
     this.counts.writes++;
     this.#inFlight.add(writing);
     return this.#do(process, syncs ? 1 : 0.1, () => {
       this.#inFlight.delete(writing);
       if (this.#fullShare > 0 && this.chance.chance(this.#fullShare)) {
         this.counts.refused++;
-        this.#put({ inode, offset, bytes: bytes.subarray(0, this.chance.int(bytes.length + 1)), syncs }, false);
+        this.#put({ ...writing, bytes: bytes.subarray(0, this.chance.int(bytes.length + 1)) }, false);
         throw Object.assign(new Error('no space is left on the device'), { code: 'ENOSPC' });
       }
       this.#put(writing, true);
     });
   }
 
-  #put({ inode, offset, bytes, syncs }: Writing, isCertain: boolean): void {
-    inode.write(offset, bytes, syncs);
-    this.onWritten?.(bytes, syncs, isCertain);
+  #put(writing: Writing, isCertain: boolean): void {
+    const { inode, offset, bytes, length, syncs } = writing;
+    inode.write({ offset, bytes, length }, syncs);
+    const file = syncs ? inode.durable : inode.seen;
+    this.onWritten?.(isCertain ? bytes : file.subarray(offset, offset + length), syncs, isCertain);
+  }
+
+  #tellDurable({ durable }: Inode, changes: readonly Change[]): void {
+    for (const { offset, length } of changes) this.onWritten?.(durable.subarray(offset, offset + length), true, false);
   }
 
   /** Killed: what was on its way to the disk is done, not done, or cut short. */
   #killed(): void {
-    for (const { inode, offset, bytes, syncs } of this.#inFlight) {
+    for (const writing of this.#inFlight) {
+      const { bytes } = writing;
       const fate = this.chance.int(3);
       if (fate === 0) continue;
       const length = fate === 1 ? bytes.length : this.chance.int(bytes.length + 1);
       if (length < bytes.length) this.counts.torn++;
-      this.#put({ inode, offset, bytes: bytes.subarray(0, length), syncs }, false);
+      this.#put({ ...writing, bytes: bytes.subarray(0, length) }, false);
     }
     this.#inFlight.clear();
   }
