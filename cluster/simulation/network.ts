@@ -23,7 +23,7 @@ export interface NetworkManners {
 /** Between two tries to connect over a cut way, and how often. */
 const synEveryUs = 1_000 * usPerMs;
 const synTriesMax = 4;
-/** After a cut, until what was lost is sent again. */
+/** After a cut or a slow time, until what was lost is sent again. */
 const resendUs = 200 * usPerMs;
 
 interface Listener {
@@ -82,16 +82,27 @@ export class Network {
       return;
     }
     this.#cuts.delete(key);
-    for (const { client, server, up, down } of this.#connections) {
-      if (client.process.name === from && server.process.name === to) up.resume(this.chance.wait(resendUs));
-      if (server.process.name === from && client.process.name === to) down.resume(this.chance.wait(resendUs));
-    }
+    for (const flow of this.#flows(from, to)) flow.resume(this.chance.wait(resendUs));
   }
 
-  /** Packets from one to the other take so many times as long; 1 ends it. */
+  /**
+   * Packets from one to the other take so many times as long; 1 ends it, also for those on their way: one that strayed would
+   * come a minute after the trouble, and whatever was sent behind it.
+   */
   slow(from: string, to: string, factor: number): void {
-    if (factor === 1) this.#slow.delete(`${from}>${to}`);
-    else this.#slow.set(`${from}>${to}`, factor);
+    if (factor > 1) {
+      this.#slow.set(`${from}>${to}`, factor);
+      return;
+    }
+    this.#slow.delete(`${from}>${to}`);
+    for (const flow of this.#flows(from, to)) flow.hasten(this.chance.wait(resendUs));
+  }
+
+  *#flows(from: string, to: string): Iterable<Flow> {
+    for (const { client, server, up, down } of this.#connections) {
+      if (client.process.name === from && server.process.name === to) yield up;
+      if (server.process.name === from && client.process.name === to) yield down;
+    }
   }
 
   /** All connections between the two break; a part of what is on the way is lost. Returns how many there were. */
