@@ -67,6 +67,11 @@ export class Members<M, E extends ActorEvent> implements PageHolder {
     return this.#directory[this.#depth === 0 ? 0 : memberHash(memberId) & (2 ** this.#depth - 1)] as Page<M, E>;
   }
 
+  /** Whether the page is in the directory: false once it was split. */
+  holds(page: Page<M, E>): boolean {
+    return this.#directory[page.suffix] === page;
+  }
+
   pages(): Page<M, E>[] {
     return this.#depth === 0 ? [this.#directory[0] as Page<M, E>] : [...new Set(this.#directory)];
   }

@@ -53,13 +53,14 @@ export class PageArrivals<M, E extends ActorEvent> {
     return mustWait;
   }
 
-  /** Resolves when the pages are in memory; rejects when they cannot be had. */
+  /**
+   * Resolves when the pages are in memory; rejects when they cannot be had. One that was split meanwhile is left alone: its rows
+   * are in its halves, and what the store has of it is old.
+   */
   async bring(pages: readonly Page<M, E>[]): Promise<void> {
-    await Promise.all(
-      pages.map((page) =>
-        page.rows === undefined ? new Promise<void>((resolve) => this.#ask(page, resolve)) : undefined,
-      ),
-    );
+    const { members } = this.home.state;
+    const absent = pages.filter((page) => page.rows === undefined && members.holds(page));
+    await Promise.all(absent.map((page) => new Promise<void>((resolve) => this.#ask(page, resolve))));
     if (this.#isOver) throw new Error('the activation is over');
   }
 
