@@ -18,6 +18,8 @@ import { Seat } from './seat.ts';
 import { SmallDisk, whyNoDisk } from './small-disk.ts';
 
 const segmentBytes = 256 * 1024;
+/** One player asks again and again. */
+const unlimited = { HUNT_RATE_PLAYER: '0', HUNT_RATE_SOCKET: '0' };
 const tooSmallMiB = 24;
 const roomyMiB = 256;
 const treasuresOfALargeHunt = 400;
@@ -41,7 +43,7 @@ describe('a full disk under the embedded log', function () {
     }
     disk = SmallDisk.mount(join(dataDir, 'log'), tooSmallMiB);
     await makeLog(join(dataDir, 'log'), join(dataDir, 'first.sock'));
-    cluster = await ClusterProcess.start({ dataDir, nodes: 1 });
+    cluster = await ClusterProcess.start({ dataDir, nodes: 1, env: unlimited });
     crowd = await Crowd.gather(cluster, { hunts: 2, perHunt: 2, everyMs: 200 });
   });
   after(async () => {
@@ -64,13 +66,15 @@ describe('a full disk under the embedded log', function () {
     disk.fill();
     const { hunt } = crowd.members[0] as Crowd['members'][number];
     const late = await Seat.take(cluster, hunt.hunt_id, 'late');
+    let seq = 0;
     await Promise.all([
       until('a hunt to be refused', refusedMs, async () => {
         const { status, text } = await cluster.call('POST', '/v1/hunts', { body: meadow(treasuresOfALargeHunt) });
         return status === 503 && /"BUSY"/.test(text) && /"retryable":true/.test(text);
       }),
       until('a player to be refused', refusedMs, async () => {
-        const reply = await late.act({ type: 'join', name: 'Late' }, 1);
+        // Whatever still finds room has its effect, and the next one needs room of its own.
+        const reply = await late.act(++seq % 2 === 1 ? { type: 'join', name: 'Late' } : { type: 'leave' }, seq);
         return reply.t === 'nack' && reply.code === 'BUSY' && reply.retryable;
       }),
     ]);
