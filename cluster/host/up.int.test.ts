@@ -78,7 +78,7 @@ describe('hunt up with a PostgreSQL that cannot start', function () {
     writeFileSync(join(dataDir, 'postgres'), '');
     const cluster = await ClusterProcess.start({ dataDir, nodes: 1, store: true });
     try {
-      assert.ok(cluster.readyAfterMs < 20_000, `ready after ${cluster.readyAfterMs} ms`);
+      assert.ok(cluster.readyAfterMs < 10_000, `ready after ${cluster.readyAfterMs} ms`);
       assert.match(cluster.stderr, /postgres does not start \(.*postgres.*\): play goes on without it/);
       await cluster.createHunt(meadow(1));
       assert.equal(cluster.file().state, 'ready');
