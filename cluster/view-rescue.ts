@@ -1,3 +1,5 @@
+import type { Slot } from '../proto/ids.ts';
+import type { View } from './view.ts';
 import type { ViewLog } from './view-log.ts';
 
 const raiseMsMax = 60_000;
@@ -16,3 +18,7 @@ export async function raiseView(viewLog: ViewLog, epoch: number, by: string): Pr
     );
   }
 }
+
+/** Whether that view gives the slot to `node` under an epoch that is lower than the one it is held under: it has lost events. */
+export const isBehind = (view: View, node: string, slot: Slot, heldUnder: number): boolean =>
+  view.owners[slot] === node && (view.epochs[slot] ?? 0) < heldUnder;

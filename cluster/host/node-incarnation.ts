@@ -37,7 +37,7 @@ export interface IncarnationParts {
   readonly http: string;
   readonly newerView: () => void;
   /** A slot that the view gives to this node is held under a later epoch. */
-  readonly fenced: (epoch: number) => void;
+  readonly fenced: (slot: Slot, epoch: number) => void;
   /** The view says that this incarnation serves no longer. */
   readonly over: (incarnation: NodeIncarnation) => void;
 }
@@ -125,7 +125,7 @@ export class NodeIncarnation {
       accused: (id, what) => logger.warn({ node: id }, `a node ${what}`),
       failed: (what, slot, error) => {
         logger.warn({ slot, err: error }, `${what} failed and is tried again`);
-        if (error instanceof FencedError) parts.fenced(error.epoch);
+        if (error instanceof FencedError) parts.fenced(error.slot, error.epoch);
         else parts.newerView();
       },
       over: () => parts.over(incarnation),

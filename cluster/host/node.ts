@@ -1,10 +1,11 @@
 import { After } from '../../proto/generated/node/v1/cluster.ts';
+import type { Slot } from '../../proto/ids.ts';
 import { runtimeMetrics } from '../../runtime/metrics.ts';
 import { formOnce } from '../formation.ts';
 import { ViewPlacement } from '../placement.ts';
 import { nodeOf, type View } from '../view.ts';
 import { ViewLog } from '../view-log.ts';
-import { raiseView } from '../view-rescue.ts';
+import { isBehind, raiseView } from '../view-rescue.ts';
 import { alarmWakeOf } from './alarm-redis.ts';
 import { connectBackend } from './backend.ts';
 import { bracketed, urlHost } from './child-plans.ts';
@@ -60,19 +61,21 @@ async function startNode(context: RoleContext): Promise<RunningRole> {
     listen: linkPort === undefined ? addr : `${bracketed(config.host)}:${linkPort}`,
     http,
     newerView: catchUp,
-    fenced: (epoch) => void rescue(epoch),
+    fenced: (slot, epoch) => void rescue(slot, epoch),
     over: (incarnation) => void isOver(incarnation).catch((error: unknown) => end({ code: 1, reason: String(error) })),
   };
   let isRescuing = false;
-  /** Fenced by an epoch that the newest view does not know: the view has lost events. The next incarnation is later than all. */
-  const rescue = async (epoch: number): Promise<void> => {
+  /**
+   * Fenced by a later epoch than the one under which the newest view gives us that slot: the view has lost events. The next
+   * incarnation is later than all. That the view has come as far by now, raised by another node perhaps, does not help ours.
+   */
+  const rescue = async (slot: Slot, epoch: number): Promise<void> => {
     if (isRescuing) return;
     isRescuing = true;
     try {
       await viewLog.catchUp();
-      const { number } = viewLog.view;
-      if (number < epoch) {
-        logger.error({ view: number, epoch }, 'the view is older than the log of the hunts: it is raised');
+      if (isBehind(viewLog.view, name, slot, epoch)) {
+        logger.error({ view: viewLog.view.number, epoch }, 'the view is older than the log of the hunts: it is raised');
         await raiseView(viewLog, epoch, name);
         await present.abandon();
         if (!isStopping) present = await NodeIncarnation.join(parts, 'the view was older than the log of the hunts');

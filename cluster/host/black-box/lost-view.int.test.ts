@@ -14,7 +14,7 @@ const restarts = 1;
 
 /** Profile kafka keeps the view on other servers than the hunts: they may be lost while the hunts are not. */
 describe('a cluster whose JetStream is lost as a whole, profile kafka', function () {
-  this.timeout(240_000);
+  this.timeout(120_000);
   let dataDir: string;
   let nats: PrivateServer;
   let env: Readonly<Record<string, string>>;
