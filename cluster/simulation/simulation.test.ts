@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { runBatch } from './batch.ts';
 import { failedSeeds } from './failed-seeds.ts';
 
-const seedsInTests = 100;
+const seedsInTests = 200;
 
 describe('the simulated cluster', function () {
   this.timeout(300_000);
