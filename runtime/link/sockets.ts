@@ -30,7 +30,8 @@ export function listenAddress(addr: string): { path: string } | { host: string; 
   return { host: (hostAndPort[1] as string).replace(/^\[|\]$/g, ''), port: Number(hostAndPort[2]) };
 }
 
-const answers = (path: string): Promise<boolean> =>
+/** Whether somebody listens at that Unix socket. */
+export const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const probe = createConnection(path);
     probe.once('connect', () => {

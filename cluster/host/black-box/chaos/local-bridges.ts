@@ -6,9 +6,9 @@
  * Owns these bridges. A bridge whose process is gone goes too, so that the next one finds its path free.
  */
 import { existsSync, type FSWatcher, readdirSync, renameSync, rmSync, watch } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { systemTimers } from '../../../../runtime/kernel/timer.ts';
+import { answers } from '../../../../runtime/link/sockets.ts';
 import { Bridge } from './bridge.ts';
 
 const lookEveryMs = 100;
@@ -95,13 +95,3 @@ export class LocalBridges {
     this.options.closed(bridge);
   }
 }
-
-const answers = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
